@@ -32,9 +32,12 @@ export function sameKey(pair: Pair, operator: '=' | 'IS'): string {
     .join(' AND ');
 }
 
-/** The condition that a living row has the values of a stored one. Generated columns follow from the others. */
-export function sameRow(pair: Pair): string {
-  const {columns} = loadedNames(pair.stored, {generated: false});
+/**
+ * The condition that a living row has the values of a stored one.
+ * @param options.generated compares stored generated columns too, which usually follow from the others
+ */
+export function sameRow(pair: Pair, {generated = false}: {generated?: boolean} = {}): string {
+  const {columns} = loadedNames(pair.stored, {generated});
   return sameValues(columns.map((column) => [`${living}.${column}`, `${stored}.${column}`]));
 }
 

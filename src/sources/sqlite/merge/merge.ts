@@ -5,6 +5,8 @@ import type {Connection} from '../engine/connection.ts';
 import {ResultCode, resultCode} from '../engine/errors.ts';
 import {ownPrefix} from '../engine/own-prefix.ts';
 import {foldName, quoteName} from '../engine/quote.ts';
+import {isSameStatement} from '../engine/sql-text.ts';
+import {ownVersion, versionText} from '../engine/versions.ts';
 import {reachOfTrigger} from '../schema/reach.ts';
 import {loadedNames, type Table} from '../schema/table.ts';
 import {addedColumns, underAnotherName} from './fit.ts';
@@ -202,7 +204,7 @@ function requireEqual(connection: Connection, pair: MergedPair, mode: MergeMode)
   const {table} = pair;
   const operator = hasKey(table) ? 'IS' : '=';
   const same = `EXISTS (SELECT 1 FROM ${livingTable(pair)} AS ${living}
-    WHERE ${sameKey(pair, operator)} AND ${sameRow(pair)})`;
+    WHERE ${sameKey(pair, operator)} AND ${sameRow(pair, {generated: isSameStatement(table.sql, pair.stored.sql)})})`;
   const different = connection.all(
     `SELECT ${keyText(pair, stored)} AS key FROM ${storedTable(pair)} AS ${stored} WHERE NOT ${same}
      LIMIT ${mostNamed}`,
@@ -210,8 +212,9 @@ function requireEqual(connection: Connection, pair: MergedPair, mode: MergeMode)
   const rows = (of: string) => connection.number(`SELECT count(*) FROM ${of}`);
   const isComplete = mode === 'merge' || rows(livingTable(pair)) === rows(storedTable(pair));
   if (different.length === 0 && isComplete) return;
+  const own = versionText(ownVersion(connection));
   throw new BkpError('PRECONDITION', `rows of ${table.name} would come back changed; nothing was changed`, {
-    cause: 'SQLite converts their values to the types of the columns, as it did not when they were written',
+    cause: `SQLite ${own} converts or computes values otherwise than when they were written`,
     details: different.map(({key}) => `the row with ${key}`),
     next: underAnotherName(table),
     context: {table: table.name},

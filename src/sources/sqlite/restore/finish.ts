@@ -4,6 +4,7 @@ import type {Connection, Value} from '../engine/connection.ts';
 import {runFromManifest} from '../engine/from-manifest.ts';
 import {foldName, quoteName} from '../engine/quote.ts';
 import {objectName} from '../engine/sql-text.ts';
+import {computedIndexes, reindexAdvice} from '../schema/computed-indexes.ts';
 import {dropView, makeObject, objectDefinitionOf, virtualTables} from '../schema/objects.ts';
 import {trackingObstacle} from '../schema/obstacles.ts';
 import {reachOfTrigger, reachOfView} from '../schema/reach.ts';
@@ -80,36 +81,13 @@ function reportOmittedIndexes({schemas, notice}: Finishing): void {
   }
 }
 
-/**
- * What an index computes from a row depends on the version of SQLite: the conversion of real numbers to text,
- * for example, changed several times. bkp's version builds indexes here, and the application's version searches
- * them.
- */
-function reportComputedIndexes(connection: Connection, finishing: Finishing): void {
-  const {schemas, facts, copiedIndexes, notice} = finishing;
-  const own = String(connection.value('SELECT sqlite_version()'));
-  const [major = 0, minor = 0, patch = 0] = own.split('.').map(Number);
-  const writer = Number(facts.written_by ?? 0);
-  if (writer === 0 || writer === major * 1_000_000 + minor * 1000 + patch) return;
-  const computed = schemas.flatMap((schema) => computedIndexes(connection, schema.name));
-  const names = computed.filter((name) => !copiedIndexes.has(name));
-  if (names.length === 0) return;
-  const theirs = `${Math.floor(writer / 1_000_000)}.${Math.floor(writer / 1000) % 1000}.${writer % 1000}`;
-  notice(
-    `${names.join(', ')} index computed values and were built by SQLite ${own}; the application ` +
-      `has ${theirs}: run REINDEX there if its PRAGMA integrity_check names them`,
-  );
-}
-
-function computedIndexes(connection: Connection, table: string): readonly string[] {
-  return connection
-    .all(
-      `SELECT DISTINCT l.name FROM pragma_index_list(?1, 'main') AS l, pragma_index_xinfo(l.name, 'main') AS x
-       WHERE x.key = 1 AND (x.cid = -2 OR x.name IN (SELECT name FROM pragma_table_xinfo(?1, 'main') WHERE hidden = 2))
-       ORDER BY 1`,
-      table,
-    )
-    .map((row) => String(row.name));
+/** bkp's version builds indexes here, and the application's version searches them. */
+function reportComputedIndexes(connection: Connection, {schemas, facts, copiedIndexes, notice}: Finishing): void {
+  const built = schemas
+    .flatMap((schema) => computedIndexes(connection, schema.name))
+    .filter((name) => !copiedIndexes.has(name));
+  const advice = reindexAdvice(connection, built, [Number(facts.written_by ?? 0)]);
+  if (advice !== undefined) notice(advice);
 }
 
 function restoreSequence(connection: Connection, schema: TableSchema): void {

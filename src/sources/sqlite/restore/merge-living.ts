@@ -2,11 +2,13 @@ import {BkpError} from '../../../errors/index.ts';
 import type {MergedTable, MergeMode} from '../../source.ts';
 import {type Connection, withConnection} from '../engine/connection.ts';
 import {quoteText} from '../engine/quote.ts';
+import {requireSameComputation} from '../merge/computed.ts';
 import {ForeignKeys} from '../merge/foreign-keys.ts';
 import {livingTable} from '../merge/match.ts';
 import {countMerge, exampleKeys, mergeTable, requireKeys} from '../merge/merge.ts';
 import type {MergedPair} from '../merge/pair.ts';
 import {pairsOf, swappedNames} from '../merge/pairs.ts';
+import {computedIndexes, reindexAdvice} from '../schema/computed-indexes.ts';
 import {virtualTables} from '../schema/objects.ts';
 import type {KeptFacts} from '../schema/schema.ts';
 import type {Table} from '../schema/table.ts';
@@ -25,14 +27,18 @@ export type MergePlan = {
   facts: KeptFacts;
 };
 
+/** `written`: versions of SQLite that have written the database and the backup. */
+type LivingPlan = MergePlan & {written: readonly number[]};
+
 /** See `Staging.merge`. @param swap the tables that were staged to replace living ones */
-export function mergeIntoLiving(plan: MergePlan, swap: Swap, notice: (text: string) => void): readonly MergedTable[] {
+export function mergeIntoLiving(plan: LivingPlan, swap: Swap, notice: (text: string) => void): readonly MergedTable[] {
   const {mode} = plan;
   return withBoth(plan, (connection) =>
     connection.write(() => {
       const pairs = pairsOf(connection, plan.tables, mode);
       requireAsStaged(pairs, swap);
       if (mode === 'merge') for (const pair of pairs) requireKeys(connection, pair);
+      for (const pair of pairs) requireSameComputation(connection, pair, plan.written);
       const keys = new ForeignKeys(connection, pairs);
       const isSwap = ({how}: MergedPair) => how.kind === 'swap';
       const count = ({table}: MergedPair) => connection.number(`SELECT count(*) FROM ${livingTable({table})}`);
@@ -45,6 +51,7 @@ export function mergeIntoLiving(plan: MergePlan, swap: Swap, notice: (text: stri
       keys.requireNoNew(notice);
       refreshTextIndexes(connection, merged, notice);
       reportChecks(connection, merged, notice);
+      reportComputed(connection, merged, plan, notice);
       const all = new Map([...swapped, ...merged].map((counts) => [counts.name, counts]));
       return pairs.map(({table}) => all.get(table.name)!);
     }),
@@ -96,6 +103,18 @@ function reportChecks(connection: Connection, merged: readonly MergedTable[], no
     if (!faults.some((fault) => String(fault).startsWith('CHECK constraint failed'))) continue;
     notice(`${name} has rows that a CHECK of the table does not allow; PRAGMA integrity_check reports them too`);
   }
+}
+
+function reportComputed(
+  connection: Connection,
+  merged: readonly MergedTable[],
+  {written}: LivingPlan,
+  notice: (text: string) => void,
+): void {
+  const changed = merged.filter(({inserted, updated}) => inserted + updated > 0);
+  const indexes = changed.flatMap(({name}) => computedIndexes(connection, name));
+  const advice = reindexAdvice(connection, indexes, written);
+  if (advice !== undefined) notice(advice);
 }
 
 /** Triggers usually keep a full-text index over a table up to date, and they did not fire. */

@@ -1,5 +1,7 @@
 import type {MergedTable, MergeMode, Staging, TableName, TableSchema} from '../../source.ts';
+import {withConnection} from '../engine/connection.ts';
 import type {KeptFacts} from '../schema/schema.ts';
+import {applicationVersionOf} from '../tracking/application.ts';
 import {copyLiving} from './living-copy.ts';
 import {compareWithLiving, type MergePlan, mergeIntoLiving} from './merge-living.ts';
 import {SqliteStaging, type StagingInput} from './staging.ts';
@@ -38,17 +40,25 @@ export class MergeStaging extends SqliteStaging {
     const {dryRun, signal, notice = () => {}} = options;
     // What is copied out of the file may be moved within it first.
     await this.endRecord();
-    if (!dryRun) return this.#mergeInto(this.#plan.target, notice);
+    const {target} = this.#plan;
+    const written = this.#written();
+    if (!dryRun) return this.#mergeInto({target, written}, notice);
     const copy = rehearsalPath(this.#path);
     await copyLiving({...this.#plan, copy, staging: rehearsalStagingPath(this.#path)}, {signal, notice});
-    return this.#mergeInto(copy, notice);
+    return this.#mergeInto({target: copy, written}, notice);
   }
 
-  #mergeInto(target: string, notice: (text: string) => void): readonly MergedTable[] {
+  #written(): readonly number[] {
+    const {target, facts} = this.#plan;
+    const living = withConnection(target, {}, (connection) => applicationVersionOf(connection, target));
+    return [living ?? 0, Number(facts.written_by ?? 0)];
+  }
+
+  #mergeInto(at: {target: string; written: readonly number[]}, notice: (text: string) => void): readonly MergedTable[] {
     const {facts} = this.#plan;
     return this.withStaged(notice, (landings) =>
       mergeIntoLiving(
-        {...this.#plan, target},
+        {...this.#plan, ...at},
         {landings, schemas: this.published(), facts, copiedIndexes: this.copiedIndexes},
         notice,
       ),

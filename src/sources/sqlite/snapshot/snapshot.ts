@@ -23,6 +23,7 @@ import {rowShape, SegmentMaker} from '../rows/segment.ts';
 import {readObjects} from '../schema/objects.ts';
 import {databaseFacts, tableSchema} from '../schema/schema.ts';
 import type {Table} from '../schema/table.ts';
+import {applicationVersion, keepApplicationVersion} from '../tracking/application.ts';
 import {changesOf, unknownKeys} from '../tracking/delta.ts';
 import {beginMark, confirmMark, markedAt} from '../tracking/marks.ts';
 import {ensureTracking} from '../tracking/tracking.ts';
@@ -61,11 +62,13 @@ export async function openSnapshot(path: string, options: SnapshotOptions): Prom
 /** @returns undefined if the schema changed meanwhile */
 async function tryToOpen(path: string, options: SnapshotOptions): Promise<Snapshot | undefined> {
   const {track, notice, omitIndexes = false} = options;
-  const writtenBy = lastWriter(path);
-  const marked = track && withConnection(path, {}, (writer) => writer.write(() => markTables(writer, options, track)));
+  const last = lastWriter(path);
+  const marked =
+    track && withConnection(path, {}, (writer) => writer.write(() => markTables(writer, options, track, last)));
   const reading = await openReading(path, {signal: options.signal});
   try {
     const {connection} = reading;
+    const writtenBy = applicationVersion(connection, last);
     const tables = readTables(connection, options);
     const tracked = tables.filter(isTracked(options));
     if (marked !== undefined && untrackedTable(connection, tracked, track!.owner, marked.mark) !== undefined) {
@@ -101,6 +104,7 @@ function markTables(
   writer: Connection,
   options: SnapshotOptions,
   {owner}: NonNullable<SnapshotOptions['track']>,
+  writtenBy: number | undefined,
 ): {mark: Mark; allRows: AllRows} {
   const tables = readTables(writer, options).filter(isTracked(options));
   if (options.since !== undefined) requireKnownMark(writer, options.since);
@@ -108,6 +112,7 @@ function markTables(
   // Before tracking is repaired: what was missing until now is why all rows are taken.
   const allRows = whyTablesBegin(writer, tables, options);
   ensureTracking(writer, tables);
+  keepApplicationVersion(writer, writtenBy);
   return {mark: beginMark(writer, owner, tables), allRows};
 }
 

@@ -9,7 +9,7 @@ import {logName, rowName} from '../triggers/names.ts';
  * `_bkp_log_visits`, and bkp never changes or drops it.
  */
 
-/** How each kind of bkp's tables begins, or ends, in sqlite_schema; and which columns show it after an edit by a tool. */
+/** How each kind of table is written in sqlite_schema, and which columns show it after an edit by a tool. */
 const forms = [
   {named: /^_bkp_meta$/i, written: '(name TEXT PRIMARY KEY, value TEXT NOT NULL)', columns: ['name', 'value']},
   {
