@@ -77,6 +77,7 @@ export class PostgresSource implements TableSource {
   readonly abilities = {title: 'PostgreSQL', beside: 'schema', modes: ['merge', 'replace']} as const;
   readonly #options: PostgresSourceOptions;
   #resolved: Resolved | undefined;
+  #found: Programs | undefined;
   #connection: Promise<Connection> | undefined;
 
   constructor(options: PostgresSourceOptions) {
@@ -147,12 +148,12 @@ export class PostgresSource implements TableSource {
   }
 
   async snapshot(options: SnapshotOptions): Promise<Snapshot> {
-    const {env, pgBin, lockTimeout = defaultLockTimeoutSeconds, connections = defaultConnections} = this.#options;
+    const {env, lockTimeout = defaultLockTimeoutSeconds, connections = defaultConnections} = this.#options;
     const own = await this.#own('backup');
     return this.#naming(() =>
       openSnapshot(own, options, {
         resolved: this.#resolve(),
-        pgBin,
+        programs: () => this.#programs(own),
         env,
         lockTimeoutSeconds: lockTimeout,
         connections,
@@ -265,9 +266,11 @@ export class PostgresSource implements TableSource {
   }
 
   /** @throws BkpError `PRECONDITION` */
-  #programs({facts: {version}}: Connection): Promise<Programs> {
+  async #programs({facts: {version}}: Connection): Promise<Programs> {
     const {pgBin, env} = this.#options;
-    return findPrograms(Math.floor(version / 10_000), {pgBin, path: env.PATH});
+    // Each program that is asked for its version is a process.
+    this.#found ??= await findPrograms(Math.floor(version / 10_000), {pgBin, path: env.PATH});
+    return this.#found;
   }
 
   #resolve(): Resolved {

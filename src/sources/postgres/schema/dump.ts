@@ -1,15 +1,16 @@
 import {join} from 'node:path';
-import {execa} from 'execa';
 import {BkpError} from '../../../errors/index.ts';
 import type {Connection} from '../connection/connection.ts';
 import type {Resolved} from '../connection/resolve.ts';
 import {type Entry, entriesOf} from './entries.ts';
 import {withExactNames} from './exact-names.ts';
-import {findPrograms} from './programs.ts';
+import type {Programs} from './programs.ts';
+import {startProgram} from './run-program.ts';
 
 export type DumpOptions = {
   resolved: Resolved;
-  pgBin: string | undefined;
+  /** Those that can read the server. @throws BkpError `PRECONDITION` */
+  programs: () => Promise<Programs>;
   /** PATH and what programs of libpq read. */
   env: Readonly<Record<string, string | undefined>>;
   lockTimeoutSeconds: number;
@@ -33,8 +34,8 @@ export async function dumpSchema(connection: Connection, options: DumpOptions): 
 
 async function dump(connection: Connection, options: DumpOptions & {signal: AbortSignal}): Promise<readonly Entry[]> {
   const {resolved, env, signal} = options;
-  const {version, endpoint} = connection.facts;
-  const {folder} = await findPrograms(Math.floor(version / 10_000), {pgBin: options.pgBin, path: env.PATH});
+  const {endpoint} = connection.facts;
+  const {folder} = await options.programs();
   const {PGSERVICE: _, ...others} = env;
   const password = resolved.passwordFor(endpoint);
   // Its arguments are visible to every user of the machine: the password is not among them.
@@ -47,25 +48,18 @@ async function dump(connection: Connection, options: DumpOptions & {signal: Abor
     PGAPPNAME: 'bkp pg_dump',
     LC_MESSAGES: 'C',
   };
-  const common = {
-    env: programEnv as Record<string, string>,
-    extendEnv: false,
-    reject: false,
-    cancelSignal: signal,
-  } as const;
-  const dumping = execa(join(folder, 'pg_dump'), argumentsOf(options, connection), {...common, encoding: 'buffer'});
-  const script = execa(join(folder, 'pg_restore'), ['--verbose', '--file=-'], {
-    ...common,
-    // Its messages are those of the comments, one for each entry.
-    stderr: 'ignore',
-    maxBuffer: 512 * 1024 * 1024,
-  });
+  const how = {env: programEnv, signal};
+  const dumping = startProgram(join(folder, 'pg_dump'), argumentsOf(options, connection), how, {keep: false});
+  // Its messages are those of the comments, one for each entry.
+  const script = startProgram(join(folder, 'pg_restore'), ['--verbose', '--file=-'], how, {keep: true});
   dumping.stdout.pipe(script.stdin);
-  const [dumped, restored] = await Promise.all([dumping, script]);
+  // What pg_restore does not read any more would keep pg_dump waiting.
+  script.stdin.on('error', () => dumping.stdout.resume());
+  const [dumped, restored] = await Promise.all([dumping.ended, script.ended]);
   signal.throwIfAborted();
-  if (dumped.failed) throw dumpFault(Buffer.from(dumped.stderr ?? '').toString(), connection);
-  if (restored.failed) throw dumpFault(restored.shortMessage ?? '', connection);
-  return entriesOf(restored.stdout ?? '');
+  if (dumped.fault !== undefined) throw dumpFault(dumped.stderr || dumped.fault, connection);
+  if (restored.fault !== undefined) throw dumpFault(restored.fault, connection);
+  return entriesOf(restored.stdout.toString().replace(/\n$/u, ''));
 }
 
 function argumentsOf(

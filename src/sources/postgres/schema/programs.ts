@@ -1,7 +1,7 @@
-import {readdirSync} from 'node:fs';
+import {accessSync, constants, readdirSync} from 'node:fs';
 import {delimiter, join} from 'node:path';
-import {execa} from 'execa';
 import {BkpError} from '../../../errors/index.ts';
+import {startProgram} from './run-program.ts';
 
 /** Where packages put the programs of several versions. */
 const usualFolders = [
@@ -10,6 +10,9 @@ const usualFolders = [
   {parent: '/opt/homebrew/opt', below: 'bin', match: /^(?:postgresql@\d+|libpq)$/u},
   {parent: '/usr/local/opt', below: 'bin', match: /^(?:postgresql@\d+|libpq)$/u},
 ] as const;
+
+/** A program of a folder that hangs, as on a lost network drive, is left out after this. */
+const versionMs = 10_000;
 
 export type Programs = {folder: string; major: number};
 
@@ -23,11 +26,10 @@ export async function findPrograms(
   {pgBin, path}: {pgBin: string | undefined; path: string | undefined},
 ): Promise<Programs> {
   const folders = pgBin === undefined ? [...(path ?? '').split(delimiter).filter(Boolean), ...foldersOf()] : [pgBin];
-  const found: Programs[] = [];
-  for (const folder of new Set(folders)) {
-    const major = await majorOf(join(folder, 'pg_dump'));
-    if (major !== undefined) found.push({folder, major});
-  }
+  const majors = await Promise.all(
+    [...new Set(folders)].map(async (folder) => ({folder, major: await majorOf(join(folder, 'pg_dump'))})),
+  );
+  const found = majors.flatMap(({folder, major}) => (major === undefined ? [] : [{folder, major}]));
   const usable = found.filter(({major}) => major >= serverMajor).toSorted((a, b) => a.major - b.major);
   if (usable[0] !== undefined) return usable[0];
   const [newest] = found.toSorted((a, b) => b.major - a.major);
@@ -42,9 +44,21 @@ export async function findPrograms(
 }
 
 async function majorOf(program: string): Promise<number | undefined> {
-  const {stdout, failed} = await execa(program, ['--version'], {reject: false, timeout: 10_000});
-  const major = /\(PostgreSQL\) (\d+)/u.exec(failed ? '' : stdout)?.[1];
+  // To start what is not there costs as much as to start it.
+  if (!mayRun(program)) return undefined;
+  const {ended} = startProgram(program, ['--version'], {signal: AbortSignal.timeout(versionMs)}, {keep: true});
+  const {stdout, fault} = await ended;
+  const major = /\(PostgreSQL\) (\d+)/u.exec(fault === undefined ? stdout.toString() : '')?.[1];
   return major === undefined ? undefined : Number(major);
+}
+
+function mayRun(program: string): boolean {
+  try {
+    accessSync(program, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function foldersOf(): readonly string[] {

@@ -25,7 +25,7 @@ const schemaTries = 5;
 /** Of a database that is smaller, one connection reads the rows as fast. */
 const bytesForReaders = 16 * 1024 * 1024;
 
-export type OpenOptions = Pick<DumpOptions, 'resolved' | 'pgBin' | 'env'> & {
+export type OpenOptions = Pick<DumpOptions, 'resolved' | 'programs' | 'env'> & {
   lockTimeoutSeconds: number;
   /** How many read at the same time. */
   connections: number;
