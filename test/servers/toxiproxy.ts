@@ -1,5 +1,4 @@
 import {freePort, type ServerProcess, startServer} from './process.ts';
-import type {S3Server} from './s3-server.ts';
 
 /** Faults between client and server; times in milliseconds, sizes in bytes, rates in KB/s. */
 export type Toxic =
@@ -30,7 +29,7 @@ export type FaultyLine = {
   heal: () => Promise<void>;
 };
 
-export type Toxiproxy = ServerProcess & {line: (server: S3Server) => Promise<FaultyLine>};
+export type Toxiproxy = ServerProcess & {line: (server: {port: number}) => Promise<FaultyLine>};
 
 export async function startToxiproxy(): Promise<Toxiproxy> {
   const server = await startServer({
