@@ -1,7 +1,8 @@
-import {cpSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs';
+import {cpSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {expect, test} from 'vitest';
 import {runBkp} from '../helpers/bkp.ts';
+import {filesIn, holding, watchProcesses} from '../helpers/canaries.ts';
 import {type Desk, openDesk} from '../helpers/desk.ts';
 
 const schema = `
@@ -15,20 +16,6 @@ const create =
 
 const secret = {BKP_PASSWORD: 'a canarypassword'};
 
-const filesIn = (folder: string): string[] =>
-  readdirSync(folder, {recursive: true, encoding: 'utf8'})
-    .map((name) => join(folder, name))
-    .filter((path) => statSync(path).isFile());
-
-/** Files whose name or content has one of the words, in any case. */
-function holding(folder: string, words: readonly string[]): string[] {
-  return filesIn(folder).filter((path) => {
-    const bytes = readFileSync(path);
-    const texts = [path.slice(folder.length), bytes.toString('latin1'), bytes.toString('utf16le')];
-    return texts.some((text) => words.some((word) => text.toLowerCase().includes(word)));
-  });
-}
-
 async function encryptedDesk(): Promise<Desk> {
   const desk = openDesk(schema, secret);
   await desk.sql(create);
@@ -38,7 +25,8 @@ async function encryptedDesk(): Promise<Desk> {
 
 test('neither the store nor the home has a name, a value or the password, whatever command ran', async () => {
   const desk = openDesk(schema, secret);
-  const seen = watchProcesses();
+  const isWorker = (line: string) => line.includes('\0worker\0');
+  const seen = watchProcesses(isWorker, () => ['canarypassword']);
   await desk.sql(create);
   await desk.sqlWait('BACKUP canarycollection');
   desk.exec("UPDATE canarytable SET canarycolumn = 'canaryvalue new' WHERE id % 10 = 0");
@@ -62,34 +50,9 @@ test('neither the store nor the home has a name, a value or the password, whatev
   const processes = seen.end();
   // The journal names the collection and its table, and the logs do.
   expect(holding(desk.home, ['canaryvalue', 'canarycolumn', 'canarypassword'])).toEqual([]);
-  expect(processes.workers).toBeGreaterThan(0);
+  expect(processes.count).toBeGreaterThan(0);
   expect(processes.leaks).toEqual([]);
 });
-
-/** Looks at the arguments and the environment of every worker while it runs. */
-function watchProcesses() {
-  const workers = new Set<string>();
-  const leaks = new Set<string>();
-  const timer = setInterval(() => {
-    for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-      try {
-        const line = readFileSync(`/proc/${pid}/cmdline`, 'latin1');
-        if (!line.includes('\0worker\0')) continue;
-        workers.add(pid);
-        const environment = readFileSync(`/proc/${pid}/environ`, 'latin1');
-        if (`${line}${environment}`.includes('canarypassword')) leaks.add(line);
-      } catch {
-        // It has ended.
-      }
-    }
-  }, 10);
-  return {
-    end() {
-      clearInterval(timer);
-      return {workers: workers.size, leaks: [...leaks]};
-    },
-  };
-}
 
 test('a machine with nothing but the store and the password restores it, from every place of a password', async () => {
   const desk = await encryptedDesk();
