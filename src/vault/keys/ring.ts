@@ -11,6 +11,9 @@ import {keysPrefix} from '../format/key.ts';
 import {checkedJson, openPart, sealPart, withChecksum} from './sealed-json.ts';
 import type {OpenedSlot} from './slot.ts';
 
+/** A ring has at most this many slots: each one may cost whoever opens the vault the derivation of a password. */
+export const mostSlots = 32;
+
 /** One slot as a ring lists it, outside: the ring's root, sealed for the slot's public key. */
 const wrapSchema = v.object({id: v.string(), public: v.string(), encapsulated: v.string(), root: v.string()});
 type Wrap = v.InferOutput<typeof wrapSchema>;
@@ -22,7 +25,7 @@ const ringSchema = v.object({
   generation: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
   commitment: v.string(),
   link: v.string(),
-  slots: v.pipe(v.array(wrapSchema), v.minLength(1)),
+  slots: v.pipe(v.array(wrapSchema), v.minLength(1), v.maxLength(mostSlots)),
   body: v.string(),
 });
 type RingJson = v.InferOutput<typeof ringSchema>;
@@ -72,8 +75,6 @@ export type Ring = {
 };
 
 export const ringsPrefix = `${keysPrefix}rings/`;
-/** More slots than this make the ring large and opening slow. */
-export const mostSlots = 32;
 
 export const ringKey = (generation: number): Key => ringsPrefix + String(generation).padStart(8, '0');
 

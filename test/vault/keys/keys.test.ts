@@ -1,5 +1,5 @@
 import {describe, expect, test} from 'vitest';
-import type {Store} from '../../../src/stores/index.ts';
+import {type Store, wrapStore} from '../../../src/stores/index.ts';
 import {commitmentOf} from '../../../src/vault/crypto/derive.ts';
 import {
   changeKeys,
@@ -13,6 +13,7 @@ import {
   unlock,
 } from '../../../src/vault/index.ts';
 import {newRawKey, newRoot, parseRing, ringKey, sealRing} from '../../../src/vault/keys/ring.ts';
+import {withChecksum} from '../../../src/vault/keys/sealed-json.ts';
 import {keyCode} from '../../../src/vault/keys/secret.ts';
 import {backup, changed, copyOf, encryptedWith, findings, keysOf, newStore, noise, testKey} from '../helpers.ts';
 
@@ -133,6 +134,34 @@ describe('a vault’s keys', () => {
     await unlock(store, key(1), {vault, pin});
     await changeKeys(tools(before), await unlock(before, key(1), {vault}), {rotate: {data: true, meta: true}});
     await expect(unlock(before, key(1), {vault, pin: now})).rejects.toMatchObject({code: 'STORE_REFUSED'});
+  });
+
+  test('open beside a thousand other slots, of which a wrong secret tries only some', async () => {
+    const {store} = await made();
+    for (let n = 0; n < 1000; n++) await store.put(`keys/slots/${n.toString(16).padStart(32, '0')}`, Buffer.from('{}'));
+    let reads = 0;
+    const counting = wrapStore(store, {
+      get: async (name, range) => {
+        reads += 1;
+        return store.get(name, range);
+      },
+    });
+    await unlock(counting, key(1), {vault});
+    expect(reads).toBeLessThan(10);
+    await expect(unlock(counting, key(2), {vault})).rejects.toMatchObject({code: 'SECRET_WRONG'});
+    expect(reads).toBeLessThan(100);
+  });
+
+  test('of a ring with a thousand slots are refused before one of them is tried', async () => {
+    const {store} = await made();
+    const {checksum: _, ...ring} = JSON.parse(Buffer.from(await store.get(ringKey(1))).toString());
+    const [slot] = ring.slots;
+    const forged = withChecksum({...ring, generation: 2, slots: Array.from({length: 1000}, () => slot)});
+    await store.put(ringKey(2), forged);
+    await expect(unlock(store, key(1), {vault})).rejects.toMatchObject({
+      code: 'OBJECT_DAMAGED',
+      message: expect.stringContaining('it is not a ring'),
+    });
   });
 
   test('of a lost ring are named as missing', async () => {
