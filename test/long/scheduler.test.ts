@@ -119,6 +119,21 @@ test('with backup.schedule.cron, --once backs up the database, and a second run 
   expect(await desk.sql('SELECT status FROM backups()')).toContain('backup complete');
 });
 
+/** Damages each pack, or mends it again. */
+function flipPacks(desk: Desk): void {
+  for (const key of desk.storedKeys().filter((stored) => stored.startsWith('packs/'))) {
+    const file = join(desk.cluster, key);
+    const bytes = readFileSync(file);
+    bytes[10]! ^= 1;
+    chmodSync(file, 0o600);
+    writeFileSync(file, bytes);
+  }
+}
+
+async function metricOf(desk: Desk, name: string): Promise<string | undefined> {
+  return RegExp(`^${name}\\{.*\\} (\\S+)$`, 'm').exec((await desk.bkp('metrics')).stdout)?.[1];
+}
+
 test('a scheduled drill that fails is told by its notification, its exit status, the metrics and doctor', async () => {
   const told = 'told.json';
   // Commands run in the home.
@@ -132,20 +147,10 @@ test('a scheduled drill that fails is told by its notification, its exit status,
     expect(statement).toBe("VERIFY `c` WITH (LEVEL='restore')");
     return desk.bkp('operation', 'wait', id);
   };
-  const metric = async (name: string) =>
-    RegExp(`^${name}\\{.*\\} (\\S+)$`, 'm').exec((await desk.bkp('metrics')).stdout)?.[1];
+  const metric = (name: string) => metricOf(desk, name);
   const doctor = async () => (await desk.bkp('doctor')).stdout;
 
-  const flip = () => {
-    for (const key of desk.storedKeys().filter((stored) => stored.startsWith('packs/'))) {
-      const file = join(desk.cluster, key);
-      const bytes = readFileSync(file);
-      bytes[10]! ^= 1;
-      chmodSync(file, 0o600);
-      writeFileSync(file, bytes);
-    }
-  };
-  flip();
+  flipPacks(desk);
   expect((await drill()).status).toBe(1);
   expect(JSON.parse(readFileSync(join(desk.home, told), 'utf8'))).toMatchObject({
     status: 'ERROR',
@@ -156,10 +161,41 @@ test('a scheduled drill that fails is told by its notification, its exit status,
   expect(await doctor()).toMatch(/the last drill of collection c failed \(verify\/\d+\): the drill of c\/\S+ failed/);
   expect((await desk.bkp('doctor')).status).toBe(1);
   // A VERIFY that passes does not hide it.
-  flip();
+  flipPacks(desk);
   await desk.sqlWait('VERIFY c');
   expect(await doctor()).toMatch(/the last drill of collection c failed/);
   await desk.sqlWait("VERIFY c WITH (LEVEL='restore')");
   expect(await metric('bkp_collection_last_drill_passed')).toBe('1');
   expect(await doctor()).not.toMatch(/drill of collection c failed/);
+});
+
+test('a scheduled verification that finds damage is told by operation, notification, metrics and doctor', async () => {
+  const told = 'told.json';
+  const desk = openDesk(undefined, {BKP_NOTIFY_ON_FAILURE: `cat > ${told}`});
+  await createLongAgo(desk, ['orders'], [{key: 'SCHEDULE_VERIFY', value: '0 5 * * *'}]);
+  await desk.sqlWait('BACKUP c');
+  const metric = (name: string) => metricOf(desk, name);
+  flipPacks(desk);
+  expect(await metric('bkp_collection_unreadable_backups')).toBe('0');
+  expect(await desk.bkp('scheduler', '--once')).toMatchObject({status: 0, stderr: ''});
+  const {stdout} = await desk.bkp('operation', 'list', 'verify', '--format', 'json');
+  const [{id, statement}] = JSON.parse(stdout).operations;
+  expect(statement).toContain('VERIFY `c`');
+  expect((await desk.bkp('operation', 'wait', id)).status).not.toBe(0);
+  const {stdout: got} = await desk.bkp('operation', 'get', id, '--format', 'json');
+  const [summary, fault] = JSON.parse(got).issues;
+  expect(summary).toMatchObject({code: 'DAMAGE_FOUND', message: 'c: 1 fault found'});
+  expect(fault.message).toMatch(/^orders of c\/\d{14}Z_full: packs\/\S+ is damaged/);
+  expect(JSON.parse(readFileSync(join(desk.home, told), 'utf8'))).toMatchObject({status: 'ERROR'});
+  expect(await metric('bkp_collection_unreadable_backups')).toBe('1');
+  expect(await metric('bkp_collection_newest_verified_backup_timestamp_seconds')).toBeUndefined();
+  const doctor = await desk.bkp('doctor');
+  expect(doctor.status).toBe(1);
+  expect(doctor.stdout).toMatch(/the last verification of collection c failed/);
+  // What is whole again is told to be so by the next one.
+  flipPacks(desk);
+  await desk.sqlWait("VERIFY c WITH (LEVEL='data')");
+  expect(await metric('bkp_collection_unreadable_backups')).toBe('0');
+  expect(await metric('bkp_collection_newest_verified_backup_timestamp_seconds')).toBeDefined();
+  expect(await desk.bkp('doctor')).toMatchObject({status: 0});
 });
