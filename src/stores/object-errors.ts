@@ -16,6 +16,18 @@ export function objectTooShort(key: Key, sizeBytes: number, range: ByteRange): B
 }
 
 /**
+ * The store responds and returns other objects, but not this one, however often it is asked.
+ * @param failure.check what else may have suffered, for people
+ */
+export function objectUnreadable(key: Key, {cause, check}: {cause: unknown; check: string}): BkpError {
+  return new BkpError('OBJECT_DAMAGED', `${key} is damaged: it cannot be read, but other objects of the store can`, {
+    cause,
+    next: `check ${check}, then VERIFY the collection: HEAL repairs it from a copy of the store`,
+    context: {key},
+  });
+}
+
+/**
  * The range as it is in an object of this size.
  * @param range absent: all of it
  * @throws BkpError `OBJECT_DAMAGED` if the object ends before the range does, or begins

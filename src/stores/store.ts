@@ -82,6 +82,7 @@ export interface Store {
   /**
    * @param range absent = the whole object; a range past the end throws `OBJECT_DAMAGED` (the object is too short)
    * @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` | `STORE_UNAVAILABLE` | `STORE_DENIED`
+   *   An object that the store cannot return, although it returns others, is `OBJECT_DAMAGED`
    */
   get(key: Key, range?: ByteRange): Promise<Uint8Array>;
 

@@ -1,8 +1,15 @@
 import {cpSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
-import {expect, test} from 'vitest';
+import {beforeEach, expect, test, vi} from 'vitest';
 import {backupsOf, createC, type Desk, openDesk} from '../helpers/desk.ts';
 import {type Direct, runDirectly} from '../helpers/run-directly.ts';
+import {makeAllReadable, makeUnreadable} from '../helpers/unreadable-files.ts';
+
+vi.mock('../../src/lib/files.ts', async (original) => {
+  const {withUnreadable} = await import('../helpers/unreadable-files.ts');
+  return withUnreadable(await original());
+});
+beforeEach(makeAllReadable);
 
 // Each kind of object is damaged and removed in turn. What must hold every time: no wrong row is ever restored,
 // VERIFY names the affected backup and table, and after a new full backup everything is intact again.
@@ -38,8 +45,8 @@ function flip(file: string, at: number): void {
 
 type Kind = {
   file: (cluster: string, backup: string) => string;
-  /** Offset of the flipped bit; absent: the object is removed. */
-  at?: number;
+  /** Offset of the flipped bit; `unreadable`: the disk does not return the object; absent: the object is removed. */
+  at?: number | 'unreadable';
   /** The message of VERIFY; absent: it succeeds. */
   verify?: RegExp;
   restores: boolean;
@@ -61,6 +68,21 @@ const kinds: Record<string, Kind> = {
   'a bit in a definition': {
     file: definition,
     at: 30,
+    verify: /the definition of c: .*definition\/\d{8} is damaged/,
+    restores: true,
+    mend: createC(true),
+  },
+  'an unreadable pack': {file: pack, at: 'unreadable', verify: hurt, restores: false},
+  'an unreadable index': {file: index, at: 'unreadable', verify: /index\/.* is damaged/, restores: true},
+  'an unreadable manifest': {
+    file: manifest,
+    at: 'unreadable',
+    verify: /c\/\d{14}Z_full: .*manifest is damaged/,
+    restores: false,
+  },
+  'an unreadable definition': {
+    file: definition,
+    at: 'unreadable',
     verify: /the definition of c: .*definition\/\d{8} is damaged/,
     restores: true,
     mend: createC(true),
@@ -91,7 +113,9 @@ test('whichever kind of object is damaged or lost, no wrong row is restored', as
     rmSync(desk.cluster, {recursive: true});
     cpSync(good, desk.cluster, {recursive: true});
     const path = file(desk.cluster, backup!);
+    makeAllReadable();
     if (at === undefined) rmSync(path);
+    else if (at === 'unreadable') makeUnreadable(path);
     else flip(path, at);
     const {run} = runDirectly(desk);
     const found = await run('VERIFY c').then(

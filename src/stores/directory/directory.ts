@@ -5,11 +5,12 @@ import {BkpError, systemCode} from '../../errors/index.ts';
 import {type Clock, systemClock} from '../../lib/clock.ts';
 import {makeFolder, readFully, syncFolder} from '../../lib/files.ts';
 import {assertKey, assertPrefix} from '../key.ts';
-import {objectMissing, objectTooShort, rangeWithin} from '../object-errors.ts';
+import {objectMissing, objectTooShort, objectUnreadable, rangeWithin} from '../object-errors.ts';
 import type {ByteRange, Key, ListOptions, ObjectFacts, PutOptions, RetainedObject, Store} from '../store.ts';
 import {directoryError} from './errors.ts';
 import {isAbsence, ListingCalls, statOrAbsent} from './listing-calls.ts';
 import {type Body, isTemporary, type Link, publishIfAbsent, removeStaleTemporaries, writeTemporary} from './put.ts';
+import {isMediumError, isReadableBut, type Read} from './unreadable.ts';
 
 export type DirectoryStoreOptions = {
   /** The folder; made absolute. */
@@ -18,6 +19,8 @@ export type DirectoryStoreOptions = {
   create: boolean;
   /** Replaces `link(2)` in tests of file systems without hard links. */
   link?: Link;
+  /** Replaces `readFully` in tests of failing disks. */
+  read?: Read;
   /** Decides which temporary files are old. Default: the system's. */
   clock?: Pick<Clock, 'wallMs'>;
 };
@@ -50,7 +53,7 @@ export async function openDirectoryStore(options: DirectoryStoreOptions): Promis
       throw directoryError(Object.assign(new Error(`${root} is a file`), {code: 'ENOTDIR'}), root, 'be opened');
     throw directoryError(error, root, 'be opened');
   }
-  return new DirectoryStore(root, options.link ?? link, options.clock ?? systemClock);
+  return new DirectoryStore(root, {link, read: readFully, clock: systemClock, ...options});
 }
 
 class DirectoryStore implements Store {
@@ -58,13 +61,15 @@ class DirectoryStore implements Store {
   readonly properties = {versions: false, flatListing: false, objectLock: false};
   readonly #root: string;
   readonly #link: Link;
+  readonly #read: Read;
   readonly #clock: Pick<Clock, 'wallMs'>;
   /** Folders that were checked: they exist, are inside the root, and have no stale temporary files. */
   readonly #ready = new Set<string>();
 
-  constructor(root: string, makeLink: Link, clock: Pick<Clock, 'wallMs'>) {
+  constructor(root: string, {link, read, clock}: Required<Pick<DirectoryStoreOptions, 'link' | 'read' | 'clock'>>) {
     this.#root = root;
-    this.#link = makeLink;
+    this.#link = link;
+    this.#read = read;
     this.#clock = clock;
     this.description = `fs::root=${root}`;
   }
@@ -124,24 +129,43 @@ class DirectoryStore implements Store {
   }
 
   async get(key: Key, range?: ByteRange): Promise<Uint8Array> {
-    const path = this.#path(key);
     try {
-      const handle = await open(path, constants.O_RDONLY);
-      try {
-        const facts = await handle.stat();
-        if (!facts.isFile()) throw objectMissing(key, this.description, `${path} is not a file`);
-        const {start, end} = rangeWithin(key, facts.size, range);
-        const bytes = Buffer.allocUnsafeSlow(end - start);
-        const readBytes = await readFully(handle.fd, bytes, start);
-        if (readBytes < bytes.length) throw objectTooShort(key, start + readBytes, {start, end});
-        return bytes;
-      } finally {
-        await handle.close();
-      }
+      return await this.#readObject(key, range);
     } catch (error) {
-      if (isAbsence(error)) throw await this.#absence(key, error);
-      throw directoryError(error, this.#root, `read ${key}`);
+      if (!isMediumError(error)) throw await this.#readError(key, error);
+      if (!(await this.#isReadableBut(key))) throw directoryError(error, this.#root, `read ${key}`);
     }
+    // The disk may have been away for a moment.
+    try {
+      return await this.#readObject(key, range);
+    } catch (error) {
+      if (!isMediumError(error)) throw await this.#readError(key, error);
+      throw objectUnreadable(key, {cause: error, check: `the disk that holds ${this.#root} (dmesg)`});
+    }
+  }
+
+  async #readObject(key: Key, range: ByteRange | undefined): Promise<Uint8Array> {
+    const path = this.#path(key);
+    const handle = await open(path, constants.O_RDONLY);
+    try {
+      const facts = await handle.stat();
+      if (!facts.isFile()) throw objectMissing(key, this.description, `${path} is not a file`);
+      const {start, end} = rangeWithin(key, facts.size, range);
+      const bytes = Buffer.allocUnsafeSlow(end - start);
+      const readBytes = await this.#read(handle.fd, bytes, start);
+      if (readBytes < bytes.length) throw objectTooShort(key, start + readBytes, {start, end});
+      return bytes;
+    } finally {
+      await handle.close();
+    }
+  }
+
+  async #readError(key: Key, error: unknown): Promise<unknown> {
+    return isAbsence(error) ? this.#absence(key, error) : directoryError(error, this.#root, `read ${key}`);
+  }
+
+  #isReadableBut(key: Key): Promise<boolean> {
+    return isReadableBut(this.#path(key), this.#root, this.#read);
   }
 
   /** Distinguishes a missing object from a missing disk, which is not damage. */

@@ -1,9 +1,12 @@
+import {BkpError} from '../../errors/index.ts';
 import {free} from '../../lib/memory.ts';
+import type {ByteRange} from '../../stores/index.ts';
 import {isDamage} from '../format/damage.ts';
 import {Hasher} from '../format/hash.ts';
 import {packKey} from '../format/key.ts';
 import type {Location} from '../indexes/chunk-table.ts';
 import {runs} from '../read/runs.ts';
+import type {PackId} from '../types.ts';
 import type {PackCheck, PackContent} from './pack-check.ts';
 
 /** One request reads at most this much (or one chunk), and no gaps. */
@@ -12,22 +15,29 @@ const limits = {readBytes: 4 * 1024 * 1024, gapBytes: 0};
 /** Reads every byte of the pack, needed or not, and compares the hash of the pack with its name. */
 export async function verifyAllBytes(
   check: PackCheck,
-  {pack, lengthBytes, table}: PackContent,
+  {pack, lengthBytes, table: entries}: PackContent,
   chunks: readonly Location[],
 ): Promise<void> {
-  const {store, reader, recovery, findings, signal} = check;
+  const {reader, recovery, findings, signal} = check;
   const key = packKey(pack);
   const needed = new Map(chunks.map((chunk) => [chunk.offset, chunk]));
   const hasher = new Hasher();
   let end = 0;
+  let isAllRead = true;
   try {
-    for (const run of runs(table, limits)) {
+    for (const run of runs(entries, limits)) {
       signal?.throwIfAborted();
       const start = end;
       end = run.at(-1)!.offset + run.at(-1)!.storedBytes;
-      const bytes = await store.get(key, {start, end});
-      hasher.update(bytes);
       const here = run.flatMap(({offset}) => needed.get(offset) ?? []);
+      const bytes = await readable(check, pack, {start, end});
+      if (bytes === undefined) {
+        // An unreadable sector; what is beside it may be intact.
+        isAllRead = false;
+        await verifyNeededBytes(check, here);
+        continue;
+      }
+      hasher.update(bytes);
       for (const chunk of await reader.chunks.notIntact(here, bytes, start, recovery)) {
         const where = {key, pack, chunk: chunk.id};
         await reader.chunks
@@ -36,18 +46,31 @@ export async function verifyAllBytes(
       }
       free(bytes);
     }
-    hasher.update(await store.get(key, {start: end, end: lengthBytes}));
+    const table = isAllRead ? await readable(check, pack, {start: end, end: lengthBytes}) : undefined;
+    if (table !== undefined) hasher.update(table);
+    const isIntact = table !== undefined && hasher.hex() === pack;
     // If a chunk was found damaged, the finding already says where the pack is wrong.
-    if (hasher.hex() !== pack && !findings.damagedPacks().has(pack))
+    if (!isIntact && !findings.damagedPacks().has(pack))
       findings.add({
         what: 'damaged',
         key,
         pack,
         needed: chunks.map(({id}) => id),
-        detail: `the hash of pack ${pack} is not its name`,
+        detail:
+          table === undefined ? `a part of pack ${pack} cannot be read` : `the hash of pack ${pack} is not its name`,
       });
   } catch (error) {
     findings.addError(error, {key, pack});
+  }
+}
+
+/** @returns undefined if the store cannot return these bytes of the pack */
+async function readable({store}: PackCheck, pack: PackId, range: ByteRange): Promise<Uint8Array | undefined> {
+  try {
+    return await store.get(packKey(pack), range);
+  } catch (error) {
+    if (error instanceof BkpError && error.code === 'OBJECT_DAMAGED') return undefined;
+    throw error;
   }
 }
 

@@ -16,3 +16,13 @@ export function damaged(key: Key, why: string, cause?: unknown): BkpError {
 export function isDamage(error: unknown): error is BkpError {
   return error instanceof BkpError && (error.code === 'OBJECT_DAMAGED' || error.code === 'OBJECT_MISSING');
 }
+
+/** @returns undefined if the object is damaged or missing */
+export async function unlessDamaged<T>(read: Promise<T>): Promise<T | undefined> {
+  try {
+    return await read;
+  } catch (error) {
+    if (isDamage(error)) return undefined;
+    throw error;
+  }
+}

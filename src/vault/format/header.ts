@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import {BkpError} from '../../errors/index.ts';
 import {opaque, parsed, parsedJson} from '../../lib/schema.ts';
 import type {Store} from '../../stores/index.ts';
+import {unlessDamaged} from './damage.ts';
 import {hashHex} from './hash.ts';
 import {headerKey, isManifestKey, manifestPrefixes} from './key.ts';
 import {encryptedMagic, sealedMagic} from './sealed.ts';
@@ -111,7 +112,8 @@ export async function holdsBackups(store: Store): Promise<boolean> {
   for (const prefix of manifestPrefixes) {
     for await (const {key, sizeBytes} of store.list(prefix)) {
       if (!isManifestKey(key) || sizeBytes < sealedMagic.length) continue;
-      const start = await store.get(key, {start: 0, end: sealedMagic.length});
+      const start = await unlessDamaged(store.get(key, {start: 0, end: sealedMagic.length}));
+      if (start === undefined) continue;
       if (magics.includes(Buffer.from(start).toString('latin1'))) return true;
       break;
     }

@@ -1,6 +1,6 @@
 import {BkpError} from '../../errors/index.ts';
 import type {Key, Store} from '../../stores/index.ts';
-import {damaged} from './damage.ts';
+import {damaged, unlessDamaged} from './damage.ts';
 import {holdsBackups, putHeader, readHeader} from './header.ts';
 import {keysPrefix} from './key.ts';
 
@@ -33,7 +33,8 @@ async function vaultOfKeys(store: Store): Promise<string | undefined> {
   let last: Key | undefined;
   for await (const {key} of store.list(keysPrefix)) {
     last = key;
-    const id = vaultIn(await store.get(key));
+    const bytes = await unlessDamaged(store.get(key));
+    const id = bytes && vaultIn(bytes);
     if (id !== undefined) return id;
   }
   if (last === undefined) return undefined;

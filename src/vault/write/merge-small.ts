@@ -1,7 +1,7 @@
 import {forEachConcurrent} from '../../lib/async.ts';
 import type {Clock} from '../../lib/clock.ts';
 import {type Key, removeIfAllowed, type Store} from '../../stores/index.ts';
-import {damaged, isDamage} from '../format/damage.ts';
+import {damaged, isDamage, unlessDamaged} from '../format/damage.ts';
 import type {Entry, PackListing} from '../format/entry.ts';
 import {hashHex} from '../format/hash.ts';
 import {readIndex, writeIndex} from '../format/index-object.ts';
@@ -115,8 +115,8 @@ async function readPacks(
 ): Promise<Map<PackId, ReadPack>> {
   const read = new Map<PackId, ReadPack>();
   await forEachConcurrent(chosen, readsAtOnce, async (pack) => {
-    const bytes = await store.get(packKey(pack));
-    if (hashHex(bytes) !== pack) return;
+    const bytes = await unlessDamaged(store.get(packKey(pack)));
+    if (bytes === undefined || hashHex(bytes) !== pack) return;
     const copy: Pick<Store, 'get'> = {get: async (_, range) => bytes.subarray(range?.start, range?.end)};
     read.set(pack, {bytes, entries: await readPackTable(copy, pack, packs.get(pack)!.lengthBytes)});
   });
