@@ -1,5 +1,5 @@
 import {execFileSync, spawnSync} from 'node:child_process';
-import {cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {chmodSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {dirname, join} from 'node:path';
 import * as age from 'age-encryption';
@@ -41,7 +41,7 @@ const create = () => bkp(['vault', 'create', '--encrypt'], byKey);
 
 function fileWith(text: string): string {
   const path = join(folder, `identity-${Math.abs(text.length * 31 + text.charCodeAt(20))}.txt`);
-  writeFileSync(path, text);
+  writeFileSync(path, text, {mode: 0o600});
   return path;
 }
 /** As age-keygen writes it. */
@@ -121,6 +121,24 @@ test.each([
   const file = fileWith(`${text}\n`);
   const {error} = await bkp(['vault', 'key', 'add', '--age', file]);
   expect(error).toMatchObject({code: 'USAGE', message: expect.stringContaining('is not a recipient of age')});
+});
+
+test('an identity that others can read is used with a warning, unless it has a passphrase', async () => {
+  const identity = await age.generateX25519Identity();
+  await bkp(['vault', 'create'], by(identity));
+  const file = join(folder, "anna's identity.txt");
+  writeFileSync(file, `${identity}\n`);
+  chmodSync(file, 0o644);
+  const open = await bkp(['vault', 'key', 'list'], {env: {BKP_AGE_IDENTITY_FILE: file}});
+  expect(open.error).toBeUndefined();
+  expect(open.err).toContain(`other users may read ${file} (mode 644); close it: chmod 600 '`);
+  chmodSync(file, 0o600);
+  expect((await bkp(['vault', 'key', 'list'], {env: {BKP_AGE_IDENTITY_FILE: file}})).err).toBe('');
+  const password = join(folder, 'new.txt');
+  writeFileSync(password, 'another password');
+  chmodSync(password, 0o640);
+  const added = await bkp(['vault', 'key', 'add', '--password-file', 'new.txt'], by(identity));
+  expect(added.err).toContain(`other users may read ${password} (mode 640)`);
 });
 
 test('an identity that cannot be used is never repeated in a message', async () => {

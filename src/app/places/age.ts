@@ -3,6 +3,7 @@ import type * as Age from 'age-encryption';
 import {BkpError} from '../../errors/index.ts';
 import type {KeyKeeper} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
+import {warnIfOpen} from './open-file.ts';
 import {optionalPackage} from './optional-package.ts';
 
 // Slots that age opens (age-encryption.org): the slot holds its key as an age file.
@@ -83,7 +84,10 @@ async function plainIdentity(deps: Deps, {Decrypter, armor}: typeof Age, file: s
   }
   const text = bytes.toString();
   const isArmored = text.trimStart().startsWith('-----BEGIN AGE ENCRYPTED FILE-----');
-  if (!isArmored && !text.startsWith('age-encryption.org/')) return text;
+  if (!isArmored && !text.startsWith('age-encryption.org/')) {
+    await warnIfOpen(deps, file);
+    return text;
+  }
   const passphrase = await deps.askSecret?.(`passphrase of ${file}`);
   if (passphrase === undefined) throw unusable(file, 'it has a passphrase, and there is no terminal to ask for it');
   const decrypter = new Decrypter();

@@ -1,5 +1,6 @@
 import {readFileSync} from 'node:fs';
 import {resolve} from 'node:path';
+import {warnIfOpen} from '../../app/places/open-file.ts';
 import {secretIn} from '../../app/places/secrets.ts';
 import {explainSettings} from '../../config/index.ts';
 import {BkpError} from '../../errors/index.ts';
@@ -26,7 +27,10 @@ export async function credentialOf(deps: CommandDeps, given: Given): Promise<Cre
   }
   const text = read(file);
   // systemd opens an encrypted one: whether its text is a secret shows only then.
-  if (!isEncrypted) secretIn(text, `the file ${file}`);
+  if (!isEncrypted) {
+    secretIn(text, `the file ${file}`);
+    await warnIfOpen(deps, file);
+  }
   await requireFirst(deps);
   return {file, isEncrypted};
 }

@@ -1,5 +1,6 @@
 import {readFileSync} from 'node:fs';
 import {resolve} from 'node:path';
+import {warnIfOpen} from '../../app/places/open-file.ts';
 import {askedSecret, secretIn} from '../../app/places/secrets.ts';
 import {BkpError} from '../../errors/index.ts';
 import type {Secret} from '../../vault/index.ts';
@@ -13,6 +14,7 @@ export async function newPassword(deps: CommandDeps, file: string | undefined): 
   const question = {question: 'new password', isNew: true};
   const secret =
     file === undefined ? await askedSecret(deps, question) : secretIn(read(deps, file), `the file ${file}`);
+  if (file !== undefined) await warnIfOpen(deps, resolve(deps.cwd, file));
   if (secret !== undefined) return secret;
   throw new BkpError('SECRET_MISSING', 'there is no terminal to ask for the new password', {
     next: 'put it into a file, and name that with --password-file',
