@@ -1,6 +1,7 @@
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import type {Store} from '../../src/stores/index.ts';
 import {changeKeys, readHeader, unlock, type Vault} from '../../src/vault/index.ts';
+import {smallAtLeast} from '../../src/vault/write/merge-small.ts';
 import {backup, encryptedWith, keysOf, manifestKey, noise, open, readAll, testKey} from '../vault/helpers.ts';
 import {openedBy, reencrypt, rotate} from '../vault/reseal/re-encrypted.ts';
 import {openStore} from './open.ts';
@@ -56,6 +57,32 @@ describe.each([
     });
     expect(await keysOf(store, 'packs/')).toHaveLength(packs.length - 1);
     expect(await isIntact(store, true, 'kept')).toBe(true);
+  });
+
+  test('small packs are merged into one, and every backup is intact', async () => {
+    const store = await storeAt('small');
+    const backups = new Map<string, Buffer>();
+    await withVault(store, true, async (vault) => {
+      for (let at = 0; at < smallAtLeast; at++) {
+        const [name, bytes] = [`small-${at}`, noise(2000, 1000 + at)];
+        await backup(vault, name, [{bytes}]);
+        backups.set(name, bytes);
+      }
+    });
+    expect((await keysOf(store, 'packs/')).length).toBeGreaterThanOrEqual(smallAtLeast);
+    await withVault(store, true, async (vault) => {
+      const collector = await vault.collector({purpose: 'backup'});
+      expect(await collector.mergeSmall()).toBeGreaterThanOrEqual(smallAtLeast);
+      await collector.close();
+    });
+    expect(await keysOf(store, 'packs/')).toHaveLength(1);
+    await withVault(store, true, async (vault) => {
+      for (const [name, bytes] of backups) {
+        const {streams} = await vault.manifest(manifestKey(name));
+        expect(bytes.equals(await readAll(vault, streams[0]!))).toBe(true);
+        expect((await vault.verify(streams, {level: 'data'})).findings).toEqual([]);
+      }
+    });
   });
 
   test('is sealed again with new keys in place', async () => {
