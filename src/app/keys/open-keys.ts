@@ -45,7 +45,9 @@ export async function openKeys(deps: Deps): Promise<OpenedKeys> {
   if (header.encryption === 'none') {
     throw new BkpError('PRECONDITION', `the vault in ${where} is not encrypted, so it has no keys`, {
       cause: 'encryption is chosen when a vault is made',
-      next: `copy its backups into a new store that is encrypted: bkp sql "COPY BACKUP COLLECTION … TO '…'"`,
+      next:
+        "set a password (bkp config set vault.password.command '…'), then copy its collections into an empty store: " +
+        `bkp sql "COPY BACKUP COLLECTION … TO '…'"`,
     });
   }
   const {id: vault, conditionalWrites} = header;

@@ -48,7 +48,7 @@ export async function carryOut(deps: Deps, context: WorkContext, keeper?: Keeper
   const order = requireOrder(operation);
   const notices: string[] = [];
   const open = {create: false, signal, limits, ...(keeper === undefined ? {} : {keeper})};
-  const vault = await openVaultAt(deps, order.place, open);
+  const vault = await openVaultAt(deps, order.place, {...open, isSource: order.do === 'copy'});
   const logTraffic = (of: Vault) => {
     const traffic = of.traffic();
     if (traffic !== undefined) log(`${of.location}: ${trafficText(traffic)}`);

@@ -82,7 +82,8 @@ export const verifyCollection: Run<'verify'> = async (work, order) => {
 };
 
 export const copyCollectionOrder: Run<'copy'> = async ({deps, vault, open, logTraffic, ...tools}, order) => {
-  const to = await openVaultAt(deps, order.to, {...open, create: true});
+  // The statement made the vault, or decided that this one may be copied to.
+  const to = await openVaultAt(deps, order.to, {...open, create: false});
   try {
     const {logicalBytes, storedBytes} = await copyCollection(
       {...tools, from: vault, to},

@@ -25,6 +25,14 @@ import {isSecretConfigured, secretFor, secretInsteadOf} from './secrets.ts';
 /** A store, and which of the profile's two it is or replaces. */
 type Place = {store: StoreAddress; storage: Storage};
 
+/** What a COPY is about to open or make. */
+export type CopyTarget = {
+  /** Whether the vault that is copied from is. */
+  isEncrypted: boolean;
+  /** One of the profile's two stores, about which its settings speak; else the statement has its address. */
+  isOwn: boolean;
+};
+
 /** What the settings say about one of the profile's stores. */
 async function modeOf(deps: Deps, {storage}: Pick<Place, 'storage'>): Promise<'auto' | 'required' | 'off'> {
   const {clusterEncryption, s3Encryption} = await deps.settings();
@@ -78,15 +86,23 @@ export function rememberKeys(deps: Deps, {store}: Pick<Place, 'store'>, {vault, 
   rememberRing(deps.home, store, {vault, ring: {generation, commitment}});
 }
 
+export type HowToOpen = {
+  encrypt?: boolean | undefined;
+  isSource?: boolean | undefined;
+  copy?: CopyTarget | undefined;
+};
+
 /**
  * How the vault at a place is opened or made.
  * @param options.encrypt whether one that is made is encrypted; default: what the settings say
+ * @param options.isSource it is only copied from: the copy is new, and in an encrypted vault if a password is set
+ * @param options.copy it is copied to
  * @param options.take is given the keys when they are known
  */
 export async function encryptionAt(
   deps: Deps,
   place: Place,
-  {encrypt, take}: {encrypt?: boolean | undefined; take: (keys: VaultKeys) => void},
+  {encrypt, isSource, copy, take}: HowToOpen & {take: (keys: VaultKeys) => void},
 ): Promise<VaultEncryption> {
   const mode = await modeOf(deps, place);
   const isConfigured = await isSecretConfigured(deps);
@@ -105,7 +121,9 @@ export async function encryptionAt(
     take(unlocked.ring.keys);
     return unlocked.ring.keys;
   };
-  const isWanted = mode === 'required' || (mode === 'auto' && (isConfigured || deps.keyChain?.typed !== undefined));
+  const maySay = copy === undefined || copy.isOwn;
+  const hasSecret = isConfigured || deps.keyChain?.typed !== undefined || copy?.isEncrypted === true;
+  const isWanted = mode === 'required' || (!(mode === 'off' && maySay) && hasSecret);
   let secretOfNew: Promise<Secret> | undefined;
   const newSecret = (store: Store) => {
     secretOfNew ??= requireNewSecret(deps, store);
@@ -124,6 +142,8 @@ export async function encryptionAt(
     allowPlain: (vault) => {
       const pinned = knownRing(deps.home, place.store);
       if (pinned !== undefined) throw downgraded(place, pinned.vault, vault);
+      if (copy?.isEncrypted && !(copy.isOwn && mode === 'off')) throw plainCopy(place, copy);
+      if (isSource && mode !== 'required') return;
       if (mode === 'off' || (mode === 'auto' && !isConfigured)) return;
       throw notEncrypted(place, mode);
     },
@@ -183,10 +203,26 @@ function downgraded({store}: Pick<Place, 'store'>, before: string, now: string):
   });
 }
 
-function notEncrypted({store, storage}: Place, mode: 'auto' | 'required'): BkpError {
-  const why = mode === 'required' ? `vault.${storage}.encryption is required` : 'a password is set';
+function plainCopy({store, storage}: Place, {isOwn}: CopyTarget): BkpError {
+  const plain = isOwn
+    ? `if the copy may be plain: bkp config set vault.${storage}.encryption off`
+    : 'if the copy may be plain, make this store one of the profile, with vault.cluster.encryption or ' +
+      "vault.s3.encryption off, and copy TO 'cluster' or TO 's3'";
   return new BkpError('STORE_REFUSED', `the vault in ${describeStore(store)} is not encrypted`, {
-    cause: `${why}, so bkp writes nothing in plain`,
-    next: `choose an empty store, or use this one as it is: bkp config set vault.${storage}.encryption off`,
+    cause: 'the backups are, and their copy would be plain',
+    next: `name an empty store, in which COPY makes an encrypted vault; ${plain}`,
+  });
+}
+
+function notEncrypted({store, storage}: Place, mode: 'auto' | 'required'): BkpError {
+  const setting = `vault.${storage}.encryption`;
+  const isRequired = mode === 'required';
+  // COPY opens this vault to read it unless encryption is required.
+  const before = isRequired ? `bkp config set ${setting} auto, then ` : '';
+  return new BkpError('STORE_REFUSED', `the vault in ${describeStore(store)} is not encrypted`, {
+    cause: `${isRequired ? `${setting} is required` : 'a password is set'}, so bkp writes nothing in plain`,
+    next:
+      `copy its collections into an empty store, which is then encrypted: ${before}` +
+      `bkp sql "COPY BACKUP COLLECTION … TO '…'"; or use this one as it is: bkp config set ${setting} off`,
   });
 }

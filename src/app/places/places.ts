@@ -6,6 +6,7 @@ import {
   parseStore,
   type Settings,
   type StoreAddress,
+  sameStore,
 } from '../../config/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import type {Vault} from '../../vault/index.ts';
@@ -81,19 +82,20 @@ export async function objectPlace(deps: Deps): Promise<Workplace> {
  * there is better than none. Statements that define or drop a collection are refused, because both stores would
  * need the change.
  * @param options.defines whether the statement defines or drops the collection
+ * @param options.isSource whether it is only copied from
  * @throws BkpError `STORE_UNAVAILABLE`
  */
 export async function placeOfCollection(
   deps: Deps,
   collection: string,
-  {defines}: {defines: boolean},
+  {defines, isSource = false}: {defines: boolean; isSource?: boolean},
 ): Promise<Workplace> {
   const places = await placesOf(deps);
   let away: BkpError | undefined;
   for (const place of places) {
     if (place === places.at(-1) && away === undefined) return place;
     try {
-      const found = await withVaultIfAny(deps, place, (vault) => hasCollection(vault, collection));
+      const found = await withVaultIfAny(deps, place, (vault) => hasCollection(vault, collection), {isSource});
       if (found !== true) continue;
     } catch (error) {
       if (!(error instanceof BkpError) || error.code !== 'STORE_UNAVAILABLE' || away !== undefined) throw error;
@@ -156,6 +158,13 @@ export async function placeNamed(deps: Deps, target: string): Promise<Workplace>
   return placeAt(settings, address, address.kind === 'directory' ? 'cluster' : 's3');
 }
 
+/** Whether the profile's settings speak about the store of a statement's target. */
+export async function isOwnStore(deps: Deps, {store}: Workplace): Promise<boolean> {
+  const settings = await deps.settings();
+  const {objectStore} = settings;
+  return sameStore(store, clusterOf(settings)) || (objectStore !== undefined && sameStore(store, objectStore.address));
+}
+
 /**
  * @returns undefined if there is no vault, or no directory that could hold one
  * @throws BkpError `STORE_UNAVAILABLE` when the store held a vault before, or its disk is not mounted
@@ -164,6 +173,7 @@ export async function withVaultIfAny<T>(
   deps: Deps,
   place: Workplace,
   use: (vault: Vault) => Promise<T>,
+  {isSource = false}: {isSource?: boolean} = {},
 ): Promise<T | undefined> {
   if (isWithoutFolder(place.store)) {
     const away = whyAway(deps, place.store);
@@ -172,7 +182,7 @@ export async function withVaultIfAny<T>(
   }
   let vault: Vault;
   try {
-    vault = await openVaultAt(deps, place, {create: false});
+    vault = await openVaultAt(deps, place, {create: false, isSource});
   } catch (error) {
     if (error instanceof BkpError && error.code === 'VAULT_ABSENT') return undefined;
     throw error;

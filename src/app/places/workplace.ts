@@ -8,7 +8,7 @@ import type {Limits} from '../../ops/index.ts';
 import type {Store} from '../../stores/index.ts';
 import {headerKey, type KeepRow, openVault, type Vault, type VaultKeys} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
-import {encryptionAt} from './encryption.ts';
+import {type CopyTarget, encryptionAt} from './encryption.ts';
 import {rememberVault, whyAway} from './known-vaults.ts';
 
 /**
@@ -39,6 +39,10 @@ export type OpenOptions = {
   create: boolean;
   /** Whether a vault that is created is encrypted; default: what the settings say. */
   encrypt?: boolean;
+  /** It is only copied from, which is allowed for a vault without encryption too if a password is set. */
+  isSource?: boolean;
+  /** It is copied to. */
+  copy?: CopyTarget;
   /** Aborts running requests. */
   signal?: AbortSignal;
   /** Current limits; default: those of the place. */
@@ -102,6 +106,8 @@ async function openOrMake(deps: Deps, place: Workplace, options: OpenOptions): P
   let keys: VaultKeys | undefined;
   const encryption = await encryptionAt(deps, place, {
     encrypt: options.encrypt,
+    isSource: options.isSource,
+    copy: options.copy,
     take: (opened) => {
       keys = opened;
     },
@@ -133,7 +139,7 @@ export type AtPlace = {deps: Deps; place: Workplace};
  */
 export async function withVault<T>(
   {deps, place}: AtPlace,
-  options: {create: boolean},
+  options: Pick<OpenOptions, 'create' | 'isSource' | 'copy'>,
   use: (vault: Vault, bound: Workplace) => Promise<T>,
 ): Promise<T> {
   const vault = await openVaultAt(deps, place, options);

@@ -1,10 +1,11 @@
 import {hasCollection, planCopy, planVerify, planWantedBackup} from '../../collections/index.ts';
-import {sameStore} from '../../config/index.ts';
+import {describeStore, sameStore} from '../../config/index.ts';
 import {backupRef, collectionName, type WantedBackup} from '../../sql/index.ts';
+import type {Vault} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
 import {refuseWhenBusy} from '../orders/busy.ts';
 import {collectionSubject, startOperation} from '../orders/start.ts';
-import {placeNamed, placeOfCollection, placesOf, withVaultIfAny} from '../places/places.ts';
+import {isOwnStore, placeNamed, placeOfCollection, placesOf, withVaultIfAny} from '../places/places.ts';
 import {withSource} from '../places/source-places.ts';
 import {type Workplace, withVault} from '../places/workplace.ts';
 import {attempted} from './attempts.ts';
@@ -88,16 +89,24 @@ export async function copyStatement(deps: Deps, statement: StatementOf<'copy'>):
   await refuseWhenBusy(deps, collection);
   const target = await placeNamed(deps, statement.target);
   const origin = await placeOfOriginal(deps, collection, target);
-  const isHome = sameStore((await placeOfCollection(deps, collection, {defines: false})).store, target.store);
-  const {plan, place, to} = await withVault({deps, place: origin}, {create: false}, (from, place) =>
-    withVault({deps, place: target}, {create: true}, async (vault, to) => ({
-      plan: await planCopy({from, to: vault}, {collection, point, isHome}),
-      place,
-      to,
-    })),
+  const home = await placeOfCollection(deps, collection, {defines: false, isSource: true});
+  const isHome = sameStore(home.store, target.store);
+  const isOwn = await isOwnStore(deps, target);
+  const {plan, place, to, notices} = await withVault(
+    {deps, place: origin},
+    {create: false, isSource: true},
+    (from, place) => {
+      const isEncrypted = from.encryption !== undefined;
+      return withVault({deps, place: target}, {create: true, copy: {isEncrypted, isOwn}}, async (vault, to) => ({
+        plan: await planCopy({from, to: vault}, {collection, point, isHome}),
+        place,
+        to,
+        notices: isEncrypted && vault.encryption === undefined ? [plainCopyNotice(to)] : [],
+      }));
+    },
   );
   const {backup, nothing} = plan;
-  if (nothing !== undefined) return {notices: [nothing]};
+  if (nothing !== undefined) return {notices: [...notices, nothing]};
   const operation = await startOperation(
     deps,
     {do: 'copy', place, collection, to, ...(backup === undefined ? {} : {backup})},
@@ -109,14 +118,18 @@ export async function copyStatement(deps: Deps, statement: StatementOf<'copy'>):
       ...(backup === undefined ? {} : {backup: `${collection}/${backup}`}),
     },
   );
-  return {operation, notices: []};
+  return {operation, notices};
 }
+
+const plainCopyNotice = ({store}: Workplace) =>
+  `the vault in ${describeStore(store)} is not encrypted: the copy can be read by whoever can read the store`;
 
 /** An earlier copy may exist in the target, so the other stores are searched first. */
 async function placeOfOriginal(deps: Deps, collection: string, target: Workplace): Promise<Workplace> {
   for (const place of await placesOf(deps)) {
     if (sameStore(place.store, target.store)) continue;
-    if (await withVaultIfAny(deps, place, (vault) => hasCollection(vault, collection))) return place;
+    const has = (vault: Vault) => hasCollection(vault, collection);
+    if (await withVaultIfAny(deps, place, has, {isSource: true})) return place;
   }
-  return placeOfCollection(deps, collection, {defines: false});
+  return placeOfCollection(deps, collection, {defines: false, isSource: true});
 }
