@@ -1,6 +1,9 @@
 import {describe, expect, test} from 'vitest';
 import {type Store, wrapStore} from '../../../src/stores/index.ts';
 import {commitmentOf} from '../../../src/vault/crypto/derive.ts';
+import {SealKeys} from '../../../src/vault/crypto/frame.ts';
+import {openObject, sealObject} from '../../../src/vault/crypto/small-object.ts';
+import {hashHex} from '../../../src/vault/format/hash.ts';
 import {
   changeKeys,
   createKeys,
@@ -354,4 +357,57 @@ test('an encrypted vault without a secret is refused, and nothing is written', a
   await expect(openVault({store, create: true})).rejects.toMatchObject({code: 'SECRET_MISSING'});
   expect(await keysOf(store)).toEqual(before);
   expect(parseRing(await store.get(ringKey(1)), ringKey(1), undefined).generation).toBe(1);
+});
+
+test('a slot of a kind that only a newer bkp knows does not keep the other slots from opening', async () => {
+  const {store} = await made();
+  const newer = {kind: 'tpm', wrap: async () => ({blob: 'x'}), unwrap: async () => undefined} as unknown as Secret;
+  await changeKeys(tools(store), await unlock(store, key(1), {vault}), {add: {secret: newer, label: 'newer'}});
+  const {ring} = await unlock(store, key(1), {vault});
+  expect(ring.slots.map(({kind}) => kind)).toEqual(['key', 'tpm']);
+  await expect(unlock(store, key(2), {vault})).rejects.toMatchObject({code: 'SECRET_WRONG'});
+  await expect(unlock(store, parseSecret('x'), {vault})).rejects.toMatchObject({code: 'SECRET_WRONG'});
+  await changeKeys(tools(store), await unlock(store, key(1), {vault}), {rotate: {data: true, meta: true}});
+  expect((await unlock(store, key(1), {vault})).ring.slots).toEqual(ring.slots);
+  expect(await mendKeys(store, vault)).toEqual([]);
+});
+
+test('a vault with an encryption that only a newer bkp knows is refused as such, and nothing is written', async () => {
+  const store = newStore();
+  (await openVault({store, create: true, encryption: encryptedWith(testKey)})).close();
+  const {checksum: _, ...header} = JSON.parse(Buffer.from(await store.get('bkp.json')).toString());
+  const newer = {...header, encryption: 'bkp-2'};
+  const bytes = Buffer.from(JSON.stringify({...newer, checksum: hashHex(Buffer.from(JSON.stringify(newer)))}, null, 2));
+  await store.put('bkp.json', bytes);
+  const before = await keysOf(store);
+  await expect(openVault({store, create: true, encryption: encryptedWith(testKey)})).rejects.toMatchObject({
+    code: 'STORE_REFUSED',
+    message: expect.stringContaining('was written by a newer bkp (encryption bkp-2)'),
+    next: 'install the newest bkp',
+  });
+  expect(await keysOf(store)).toEqual(before);
+  expect(Buffer.compare(await store.get('bkp.json'), bytes)).toBe(0);
+});
+
+test('equal messages have equal bytes, any other one has another nonce, and opens only where it belongs', () => {
+  const raw = [newRawKey(vault, 0), newRawKey(vault, 0)];
+  const other = 'cd'.repeat(16);
+  const seals = [
+    {keys: raw.slice(0, 1), in: vault, key: 'index/a', content: 'one'},
+    {keys: raw.slice(1), in: vault, key: 'index/a', content: 'one'},
+    {keys: raw.slice(0, 1), in: other, key: 'index/a', content: 'one'},
+    {keys: raw.slice(0, 1), in: vault, key: 'index/b', content: 'one'},
+    {keys: raw.slice(0, 1), in: vault, key: 'index/a', content: 'two'},
+    {keys: raw.slice(0, 1), in: vault, key: 'index/a', content: 'one\0'},
+  ];
+  const sealed = seals.map((one) =>
+    sealObject(new SealKeys(one.keys, one.in), one.in, one.key, Buffer.from(one.content)),
+  );
+  const nonces = sealed.map((bytes) => bytes.subarray(16, 40).toString('hex'));
+  expect(new Set(nonces).size).toBe(seals.length);
+  const again = sealObject(new SealKeys(raw.slice(0, 1), vault), vault, 'index/a', Buffer.from('one'));
+  expect(Buffer.compare(again, sealed[0]!)).toBe(0);
+  for (const one of seals.slice(1, 4)) {
+    expect(() => openObject(new SealKeys(one.keys, one.in), one.in, one.key, sealed[0]!)).toThrow('is damaged');
+  }
 });
