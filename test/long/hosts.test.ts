@@ -29,7 +29,7 @@ async function openShared() {
   const [store, database] = [join(folder, 'cluster'), join(folder, 'app.db')];
   const bench = inProcess({database, cluster: store});
   const db = new DatabaseSync(database);
-  db.exec('CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT, bytes BLOB)');
+  db.exec('PRAGMA journal_mode = WAL; CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT, bytes BLOB)');
   const rows = (file = database) => {
     const read = new DatabaseSync(file, {readOnly: true});
     try {
@@ -53,20 +53,33 @@ async function openShared() {
       WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 150)
       INSERT OR IGNORE INTO notes SELECT ${n} * 100 + i, 'note ' || i, randomblob(3000) FROM n`);
     contents.set(await bench.backup('c', 'full'), rows());
+    if (n === 1) db.exec(`VACUUM INTO '${join(folder, 'oldest.db')}'`);
   }
   db.close();
   const kept = join(folder, 'kept');
   cpSync(store, kept, {recursive: true});
+  const exec = (sql: string) => {
+    const changing = new DatabaseSync(database, {timeout: 60_000});
+    changing.exec(sql);
+    changing.close();
+  };
   return {
     store,
     database,
+    rows,
+    /** Rows that no other backup has, so that a backup needs packs of its own. */
+    change: () => exec('UPDATE notes SET bytes = randomblob(3000)'),
+    /** What the oldest backup has, so that a backup uses what a cleanup is about to remove. */
+    changeBack: () =>
+      exec(`ATTACH '${join(folder, 'oldest.db')}' AS oldest; DELETE FROM notes;
+        INSERT INTO notes SELECT * FROM oldest.notes`),
     bench,
     putBack: () => {
       rmSync(store, {recursive: true, force: true});
       cpSync(kept, store, {recursive: true});
     },
-    /** Each backup that is listed is sound, complete, and what the database contained. */
-    expectAllSound: async (context: string) => {
+    /** Each backup that is listed is sound and complete. @param states what one that was made meanwhile may contain */
+    expectAllSound: async (context: string, states: readonly unknown[][] = [rows()]) => {
       const listed = await bench.vault((vault) => listBackups(vault, 'c'));
       expect(listed.length, context).toBeGreaterThanOrEqual(2);
       expect(
@@ -78,7 +91,10 @@ async function openShared() {
         const target = join(folder, 'restored.db');
         rmSync(target, {force: true});
         await bench.restore('c', target, name);
-        expect(rows(target), `${context}: ${name}`).toEqual(contents.get(name) ?? rows());
+        const restored = rows(target);
+        const wanted = contents.get(name);
+        if (wanted !== undefined) expect(restored, `${context}: ${name}`).toEqual(wanted);
+        else expect(states, `${context}: ${name}`).toContainEqual(restored);
       }
       return listed.map(({name}) => name as string);
     },
@@ -96,7 +112,7 @@ async function untilDone(work: HostWork): Promise<Outcome> {
 
 for (const paused of ['clean', 'backup'] as const) {
   test(`a ${paused} that another host takes for dead for ten minutes harms no backup`, async () => {
-    const {store, database, putBack, expectAllSound} = await openShared();
+    const {store, database, rows, change, changeBack, putBack, expectAllSound} = await openShared();
     const first: HostWork = {store, database, name: 'first', what: paused};
     // Its clocks are fast, so it soon takes the paused one for dead.
     const second = {store, database, name: 'second', speed: 40} as const;
@@ -104,11 +120,16 @@ for (const paused of ['clean', 'backup'] as const) {
     const seen = {stopped: 0, failed: 0};
     for (let at = 1; at <= calls; at += Math.ceil(calls / pauses)) {
       putBack();
+      change();
+      const states = [rows()];
       const context = `paused before call ${at} of ${calls}`;
       const host = hosts.start({...first, at});
       if (await host.stopped) seen.stopped += 1;
       const made: string[] = [];
       try {
+        if (paused === 'clean') changeBack();
+        else change();
+        states.push(rows());
         if (paused === 'clean') made.push((await untilDone({...second, what: 'backup'})).backup!);
         await untilDone({...second, what: 'clean'});
         made.push((await untilDone({...second, what: 'backup'})).backup!);
@@ -118,13 +139,13 @@ for (const paused of ['clean', 'backup'] as const) {
       const outcome = await host.outcome;
       if (outcome.error !== undefined) seen.failed += 1;
       if (outcome.backup !== undefined) made.push(outcome.backup);
-      const listed = await expectAllSound(context);
+      const listed = await expectAllSound(context, states);
       // No cleanup came after the last of them. What is reported as made exists.
       if (paused === 'backup') expect(listed, context).toEqual(expect.arrayContaining(made));
       else expect(listed, context).toContain(made.at(-1));
       // Verdicts on what was left unfinished come with the next cleanup.
       await untilDone({...second, name: 'third', what: 'clean'});
-      expect((await expectAllSound(`${context}, then cleaned`)).length, context).toBe(2);
+      expect((await expectAllSound(`${context}, then cleaned`, states)).length, context).toBe(2);
     }
     expect(seen.stopped).toBeGreaterThan(1);
     // Otherwise no pause was long enough to matter.
