@@ -7,7 +7,8 @@ import {openVault} from '../../../src/vault/index.ts';
 /**
  * killed-collection-restore.ts CLUSTER DATABASE END TABLES [MODE [DRY_RUN]]: restores the newest backup of collection
  * `c`, with a checkpoint every MiB. END is after how many bytes it kills its own process, the phase in which it does,
- * `late N` (it is idle for a while first, so that all writes end), `pause N` (it pauses after N bytes), or `never`.
+ * `late N` (it is idle for a while first, so that all writes end), `pause N` (it pauses after N bytes), `tell PHASE`
+ * (it prints the phase when it begins), or `never`.
  * TABLES are the tables to restore, separated by commas; empty for all. Prints `Merge` when that phase begins, and at
  * the end how many bytes it read from the vault.
  */
@@ -49,7 +50,7 @@ await restoreBackup(
     notice: () => {},
     progress: ({phase}) => {
       if (phases.at(-1) !== phase) phases.push(phase);
-      if (phase === 'Merge') process.stdout.write('Merge\n');
+      if (phase === 'Merge' || end === `tell ${phase}`) process.stdout.write(`${phase}\n`);
       if (phase === end) process.kill(process.pid, 'SIGKILL');
     },
   },

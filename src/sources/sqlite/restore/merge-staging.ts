@@ -39,7 +39,7 @@ export class MergeStaging extends SqliteStaging {
   override async merge(options: Parameters<Staging['merge']>[0]): Promise<readonly MergedTable[]> {
     const {dryRun, signal, notice = () => {}} = options;
     // What is copied out of the file may be moved within it first.
-    await this.endRecord();
+    this.endRecord();
     const {target} = this.#plan;
     const written = this.#written();
     if (!dryRun) return this.#mergeInto({target, written}, notice);

@@ -1,7 +1,7 @@
 import {existsSync, readdirSync, readFileSync, rmSync} from 'node:fs';
 import {basename, dirname, join} from 'node:path';
 import * as v from 'valibot';
-import {replaceFile, syncFolder} from '../../../lib/files.ts';
+import {replaceFile, syncFolder, syncFolderSync} from '../../../lib/files.ts';
 import type {Processes} from '../../../lib/processes.ts';
 import {count, parsedJson, text} from '../../../lib/schema.ts';
 import type {TableName} from '../../source.ts';
@@ -77,10 +77,10 @@ export async function saveRecord(staged: string, record: StagingRecord): Promise
 }
 
 /** From now on, nothing continues the staging file, even if the machine loses power. */
-export async function removeRecord(staged: string): Promise<void> {
+export function removeRecord(staged: string): void {
   if (!existsSync(staged + ending)) return;
   rmSync(staged + ending);
-  await syncFolder(dirname(staged));
+  syncFolderSync(dirname(staged));
 }
 
 /** A copy of living tables, in which a dry run carries out what it is to report. */

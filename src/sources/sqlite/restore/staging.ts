@@ -222,8 +222,8 @@ export class SqliteStaging implements Staging {
   }
 
   /** From now on, nothing continues the staging. */
-  protected async endRecord(): Promise<void> {
-    if (this.#input.continuing !== undefined) await removeRecord(this.#file.path);
+  protected endRecord(): void {
+    if (this.#input.continuing !== undefined) removeRecord(this.#file.path);
   }
 
   /** From now on SQLite has the file. */
@@ -260,6 +260,8 @@ export class SqliteStaging implements Staging {
     const {builder, laid} = await this.build({...options, notice});
     await step('Check');
     const checked = await this.#checked(options, async (found) => {
+      // An index that is rebuilt uses pages that a record names.
+      this.endRecord();
       for (const name of indexesAtFault(found)) {
         const index = laid.get(name);
         if (index === undefined) continue;
@@ -295,7 +297,7 @@ export class SqliteStaging implements Staging {
     await step('Indexes');
     await this.#endTrees();
     // Indexes change pages that a record of rows and keys names. Without these, all that follows does not.
-    if (this.#deltas !== undefined) await this.endRecord();
+    if (this.#deltas !== undefined) this.endRecord();
     this.#file.connection.exec('DETACH seg');
     this.#file.beginIndexes();
     const builder = new IndexBuilder(this.#file, this.#loaded, options.notice);
@@ -328,7 +330,10 @@ export class SqliteStaging implements Staging {
     notice?: ((text: string) => void) | undefined;
   }): Promise<void> {
     const {notice = () => {}, resume} = options;
-    await this.endRecord();
+    const isNewFile = this.#isNewFile();
+    // The file itself becomes the database. Into a database, its tables are copied: a restore that is interrupted then
+    // copies them again.
+    if (isNewFile) this.endRecord();
     const plan = (): PublishPlan => ({
       target: this.#target,
       staged: this.#file.path,
@@ -339,7 +344,7 @@ export class SqliteStaging implements Staging {
       notice,
       resume,
     });
-    if (this.#isNewFile()) publishNewFile(this.#file.connection, plan());
+    if (isNewFile) publishNewFile(this.#file.connection, plan());
     else this.withStaged(notice, (landings) => publishIntoDatabase(plan(), landings));
     await this.discard();
   }
@@ -357,7 +362,8 @@ export class SqliteStaging implements Staging {
       return use(landings);
     } catch (error) {
       if (this.#laid.size === 0 || !(error instanceof BkpError) || error.code !== 'SOURCE_DAMAGED') throw error;
-      // SQLite copies no index whose entries are not in its order.
+      // SQLite copies no index whose entries are not in its order. Those that are built use pages that a record names.
+      this.endRecord();
       for (const {landing} of landings.values()) landing.land();
       this.#rebuildLaidIndexes(notice);
       return use(this.#stageLandings());
