@@ -117,7 +117,19 @@ const floors: Record<string, readonly string[]> = {
     ...['key', 'object-errors', 'wrap-store', 'put-content', 'remove-if-allowed', 'memory', 'directory', 's3'],
     'index',
   ],
-  'stores/s3': ['connection', 'get', 'put', 'object-lock', 'delete', 'list', 'stat', 'bucket-settings', 's3', 'probe'],
+  'stores/s3': [
+    'connection',
+    'list',
+    'unreadable',
+    'get',
+    'put',
+    'object-lock',
+    'delete',
+    'stat',
+    'bucket-settings',
+    's3',
+    'probe',
+  ],
 };
 
 /** Rooms whose files are imported one by one, so that a command loads no more than it needs. */

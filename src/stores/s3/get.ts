@@ -2,13 +2,14 @@ import type {IncomingMessage} from 'node:http';
 import {crc32} from 'node:zlib';
 import type {GetObjectCommandInput, GetObjectCommandOutput} from '@aws-sdk/client-s3';
 import {BkpError} from '../../errors/index.ts';
-import {objectMissing, rangeWithin} from '../object-errors.ts';
+import {objectMissing, objectUnreadable, rangeWithin} from '../object-errors.ts';
 import type {ByteRange, Key} from '../store.ts';
 import type {Attempt} from './connection/attempt.ts';
 import {by, ExpectedFailure, type S3Connection} from './connection/connection.ts';
 import {UnexpectedResponse} from './connection/failure.ts';
 import type {Feature} from './connection/features.ts';
 import type {Try} from './connection/retry.ts';
+import {isReadableBut} from './unreadable.ts';
 
 /**
  * Fewer bytes in one try are no progress: a connection that breaks after a few bytes is given up like one that
@@ -26,32 +27,95 @@ type Reading = {
   crc32: string | undefined;
 };
 
+export type GetPlace = {
+  /** Its name in the bucket. */
+  pathOf: (key: Key) => string;
+  rootPrefix: string;
+  /** Objects that the server did not return before, although it returned others: they are not waited for again. */
+  unreadable: Set<Key>;
+};
+
 /**
  * Reads an object, or a range of it that is not empty.
- * @param path its name in the bucket
  * @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` | `STORE_UNAVAILABLE` | `STORE_DENIED`
  */
 export async function getObject(
   connection: S3Connection,
   key: Key,
-  path: string,
+  place: GetPlace,
   range?: ByteRange,
 ): Promise<Uint8Array> {
-  const what = {call: 'GetObject', doing: `read ${key}`};
+  const {pathOf, rootPrefix, unreadable} = place;
+  const read = (wanted: Key, part: ByteRange | undefined, patienceMs?: number) =>
+    readObject(connection, {key: wanted, path: pathOf(wanted), range: part, patienceMs});
+  try {
+    const bytes = await read(key, range, unreadable.has(key) ? 0 : undefined);
+    unreadable.delete(key);
+    return bytes;
+  } catch (error) {
+    if (!(error instanceof NotReturned)) throw error;
+    const readFirst = (other: Key) => read(other, {start: 0, end: 1}, 0);
+    if (!(await isReadableBut(key, {connection, rootPrefix}, readFirst))) throw error.reason;
+  }
+  // The server may have been away until now.
+  try {
+    return await read(key, range, 0);
+  } catch (error) {
+    if (!(error instanceof NotReturned)) throw error;
+    unreadable.add(key);
+    throw objectUnreadable(key, {cause: error.reason, check: `the server of ${connection.description}`});
+  }
+}
+
+/**
+ * Reads a whole object.
+ * @throws BkpError as {@link getObject}, but one that the server does not return is not called damaged
+ */
+export async function getWithoutVerdict(connection: S3Connection, key: Key, path: string): Promise<Uint8Array> {
+  try {
+    return await readObject(connection, {key, path, range: undefined});
+  } catch (error) {
+    throw error instanceof NotReturned ? error.reason : error;
+  }
+}
+
+/** The server responded, and did not return the object. */
+class NotReturned extends Error {
+  readonly reason: BkpError;
+
+  constructor(reason: BkpError) {
+    super(reason.message);
+    this.reason = reason;
+  }
+}
+
+async function readObject(
+  connection: S3Connection,
+  {
+    key,
+    path,
+    range,
+    patienceMs,
+  }: {key: Key; path: string; range: ByteRange | undefined; patienceMs?: number | undefined},
+): Promise<Uint8Array> {
+  const what = {call: 'GetObject', doing: `read ${key}`, patienceMs};
   const reader = new Reader(connection, key, path, range);
   try {
     return await connection.callWith(
       what,
       ['ranges', 'ifMatch', 'checksums'],
       (uses, attempt, current) => reader.readOn(uses, attempt, current),
-      ['missing', 'range', 'unexpected response'],
+      ['missing', 'range', 'unexpected response', 'server', 'connection'],
     );
   } catch (error) {
     if (!(error instanceof ExpectedFailure)) throw error;
-    if (error.failure.kind === 'missing') throw objectMissing(key, connection.description);
-    if (error.failure.kind === 'range') throw damaged(key, `it ends before byte ${range?.start ?? 0}`);
+    const {failure} = error;
+    if (failure.kind === 'missing') throw objectMissing(key, connection.description);
+    if (failure.kind === 'range') throw damaged(key, `it ends before byte ${range?.start ?? 0}`);
     if (reader.damage !== undefined) throw damaged(key, reader.damage);
-    throw connection.error(error.failure, what);
+    const reason = connection.error(failure, what);
+    if (failure.kind === 'server' || (failure.kind === 'connection' && reader.hasBegun)) throw new NotReturned(reason);
+    throw reason;
   }
 }
 
@@ -65,6 +129,8 @@ const damaged = (key: Key, cause: string) =>
 class Reader {
   /** How the received bytes differ from those that were stored; undefined = no difference is known. */
   damage: string | undefined;
+  /** The last try received the beginning of a response with the object. */
+  hasBegun = false;
   #reading: Reading | undefined;
   readonly #connection: S3Connection;
   readonly #key: Key;
@@ -80,11 +146,13 @@ class Reader {
 
   async readOn(uses: (feature: Feature) => boolean, attempt: Attempt, current: Try): Promise<Uint8Array> {
     this.damage = undefined;
+    this.hasBegun = false;
     const filledBefore = this.#reading?.filledBytes ?? 0;
     const from = (this.#range?.start ?? 0) + filledBefore;
     try {
       const output = await this.#connection.client.send(this.#command(from, uses), by(attempt));
       const body = output.Body as unknown as IncomingMessage;
+      this.hasBegun = true;
       try {
         // An aborted try must not write to the buffer: the next one continues after the filled part.
         attempt.signal.throwIfAborted();

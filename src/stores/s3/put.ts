@@ -3,7 +3,7 @@ import type {Key} from '../store.ts';
 import type {Attempt} from './connection/attempt.ts';
 import {by, ExpectedFailure, type S3Connection} from './connection/connection.ts';
 import {UnexpectedResponse} from './connection/failure.ts';
-import {crc32Base64, getObject} from './get.ts';
+import {crc32Base64, getWithoutVerdict} from './get.ts';
 
 const dayMs = 24 * 60 * 60 * 1000;
 
@@ -87,5 +87,5 @@ export async function putObject(connection: S3Connection, request: PutRequest): 
  * traffic.
  */
 async function holds(connection: S3Connection, {key, path, body}: PutRequest): Promise<boolean> {
-  return Buffer.from(body).equals(await getObject(connection, key, path));
+  return Buffer.from(body).equals(await getWithoutVerdict(connection, key, path));
 }

@@ -39,6 +39,7 @@ class S3Store implements Store {
   readonly #rootPrefix: string;
   readonly #lockDays: number | undefined;
   readonly #remover: S3Remover;
+  readonly #unreadable = new Set<Key>();
 
   constructor(connection: S3Connection, options: S3StoreOptions) {
     const {root, lockDays} = options;
@@ -68,8 +69,8 @@ class S3Store implements Store {
   }
 
   async get(key: Key, range?: ByteRange): Promise<Uint8Array> {
-    const path = this.#path(key);
-    if (range === undefined || range.start < range.end) return getObject(this.#connection, key, path, range);
+    const place = {pathOf: this.#path, rootPrefix: this.#rootPrefix, unreadable: this.#unreadable};
+    if (range === undefined || range.start < range.end) return getObject(this.#connection, key, place, range);
     // HTTP has no empty range.
     const facts = await this.stat(key);
     if (facts === undefined) throw objectMissing(key, this.description);

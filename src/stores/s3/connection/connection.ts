@@ -15,7 +15,12 @@ import {type Try, withRetries} from './retry.ts';
 export type Sdk = typeof import('@aws-sdk/client-s3');
 
 /** The SDK's name of a call, and what it does in words: `PutObject`, `write packs/…`. */
-export type Call = {call: string; doing: string};
+export type Call = {
+  call: string;
+  doing: string;
+  /** Instead of the store's. */
+  patienceMs?: number | undefined;
+};
 
 /** A failure of a kind that the caller handles itself. */
 export class ExpectedFailure extends Error {
@@ -135,7 +140,8 @@ export class S3Connection {
     expected: readonly FailureKind[] = [],
   ): Promise<T> {
     const seen: {last?: Classified} = {};
-    const {stallMs, patienceMs} = this.#timeouts;
+    const {stallMs} = this.#timeouts;
+    const patienceMs = what.patienceMs ?? this.#timeouts.patienceMs;
     const signal = this.#signal;
     try {
       return await withRetries(
