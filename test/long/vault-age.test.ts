@@ -8,6 +8,7 @@ import {optionalPackage} from '../../src/app/places/optional-package.ts';
 import type {CommandDeps} from '../../src/commands/deps.ts';
 import {runProgram} from '../../src/commands/program.ts';
 import {loadSettings} from '../../src/config/index.ts';
+import {asPlain} from '../../src/errors/index.ts';
 import {newKey} from '../../src/vault/index.ts';
 import {testDeps} from '../helpers/deps.ts';
 
@@ -187,4 +188,14 @@ test('a package that is missing is named with the command that installs it', asy
     message: 'a slot for age needs the package age-encryption, which is not installed',
     next: expect.stringContaining('npm install -g age-encryption'),
   });
+});
+
+test('an identity in place of a recipient is refused without a word of it', async () => {
+  await create();
+  const identity = await age.generateIdentity();
+  for (const given of [identityFile(identity), identity]) {
+    const {error, out, err} = await bkp(['vault', 'key', 'add', '--age', given], byKey);
+    expect(error).toMatchObject({code: 'USAGE', message: 'that is not a recipient of age'});
+    expect(JSON.stringify([asPlain(error), out, err])).not.toMatch(/AGE-SECRET-KEY/i);
+  }
 });

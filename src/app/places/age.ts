@@ -18,11 +18,16 @@ export async function ageRecipients(recipients: readonly string[]): Promise<KeyK
     try {
       new Encrypter().addRecipient(recipient);
     } catch (cause) {
+      // It may be an identity: neither the text nor the words of age, which repeat it, are told then.
+      if (!recipient.startsWith('age1')) throw new BkpError('USAGE', 'that is not a recipient of age', {next: kinds});
       throw new BkpError('USAGE', `${JSON.stringify(recipient)} is not a recipient of age`, {cause, next: kinds});
     }
   }
   return {kind: 'age', wrap: (code) => wrapped(recipients, code), unwrap: async () => undefined};
 }
+
+/** Whether this is an identity, typed where a recipient or a file is meant. */
+export const isIdentity = (text: string) => /^age-secret-key-/i.test(text);
 
 const kinds =
   'give a public key, which begins with age1, or a file with one per line; bkp knows no plugins and no SSH keys';

@@ -4,7 +4,7 @@ import {resolve} from 'node:path';
 import {kitText} from '../../app/keys/kit.ts';
 import {changeOpenedKeys, type OpenedKeys, openKeys} from '../../app/keys/open-keys.ts';
 import {kindOf} from '../../app/keys/slots.ts';
-import {ageRecipients, linesOf} from '../../app/places/age.ts';
+import {ageRecipients, isIdentity, linesOf} from '../../app/places/age.ts';
 import {kmsKey, kmsLabel} from '../../app/places/kms.ts';
 import {BkpError} from '../../errors/index.ts';
 import type {RowFormat} from '../../ui/index.ts';
@@ -41,7 +41,9 @@ export async function runKeyAdd(deps: CommandDeps, options: AddOptions): Promise
 
 /** Recipients, and files of them, are read before a secret is asked for. */
 async function addAge(deps: CommandDeps, given: readonly string[], {label, format}: AddOptions): Promise<void> {
-  const recipients = given.flatMap((one) => (one.startsWith('age1') ? [one] : linesOf(readRecipients(deps, one))));
+  const recipients = given.flatMap((one) =>
+    one.startsWith('age1') || isIdentity(one) ? [one] : linesOf(readRecipients(deps, one)),
+  );
   const [first] = recipients;
   if (first === undefined) {
     throw new BkpError('USAGE', `${given.join(', ')} contains no recipient`, {next: 'one public key of age per line'});
