@@ -7,7 +7,7 @@ import {planTrial} from './care/plan-removal.ts';
 import {type SealedStore, sealedStore} from './crypto/sealed-store.ts';
 import type {VaultKeys} from './crypto/vault-keys.ts';
 import {createHeader} from './format/create-header.ts';
-import {type Header, headerMissing, holdsBackups, noVault, readHeader} from './format/header.ts';
+import {type Header, headerMissing, noVault, readHeader, traceOfVault} from './format/header.ts';
 import {CacheFile} from './indexes/cache-file.ts';
 import {ChunkIndex} from './indexes/chunk-index.ts';
 import {ObjectCache} from './indexes/object-cache.ts';
@@ -125,10 +125,14 @@ export async function openVault(options: VaultOptions): Promise<Vault> {
     if (made.encryption === 'none') await encryption?.madePlain?.(options.store);
     return made;
   };
-  const header = (await readHeader(options.store)) ?? (options.create ? await create() : undefined);
-  if (header === undefined) {
-    throw (await holdsBackups(options.store)) ? headerMissing(options.store) : noVault(options.store);
-  }
+  const existing = async () => {
+    if ((await traceOfVault(options.store)) === undefined) throw noVault(options.store);
+    // Another process may have made the vault meanwhile.
+    const made = await readHeader(options.store);
+    if (made === undefined) throw headerMissing(options.store);
+    return made;
+  };
+  const header = (await readHeader(options.store)) ?? (await (options.create ? create() : existing()));
   const keys = await keysOf(header, options);
   const refresh = encryption && (() => encryption.unlock(options.store, header.id));
   const sealed = keys && sealedStore(options.store, keys, refresh, () => catchUp());

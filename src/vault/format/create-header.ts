@@ -1,16 +1,7 @@
 import type {Clock} from '../../lib/clock.ts';
 import {probeKey, type Store} from '../../stores/index.ts';
-import {
-  type Header,
-  headerDamaged,
-  headerMissing,
-  holdsBackups,
-  type NewHeader,
-  putHeader,
-  readHeader,
-  refused,
-} from './header.ts';
-import {headerKey, keysPrefix} from './key.ts';
+import {type Header, headerDamaged, headerMissing, type NewHeader, putHeader, readHeader, refused} from './header.ts';
+import {headerKey} from './key.ts';
 
 /**
  * Where creators can overwrite each other's headers, each waits this long for the others' writes before it
@@ -33,9 +24,10 @@ export async function createHeader(store: Store, wanted: NewHeader, clock: Clock
     if (key === headerKey) break;
     // Left by `bkp store check` with an access key that may not remove objects.
     if (key === probeKey) continue;
+    const isVault = (await traceOfVault(store)) !== undefined;
     // A concurrent creator may have written the header, and more, since the listing began.
     if ((await store.stat(headerKey)) !== undefined) break;
-    if (key.startsWith(keysPrefix) || (await holdsBackups(store))) throw headerMissing(store);
+    if (isVault) throw headerMissing(store);
     throw refused(store, `it contains an object that bkp did not write: ${key}`, 'choose an empty store');
   }
   await putHeader(store, wanted);

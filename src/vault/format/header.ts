@@ -1,10 +1,10 @@
 import * as v from 'valibot';
 import {BkpError} from '../../errors/index.ts';
 import {opaque, parsed, parsedJson} from '../../lib/schema.ts';
-import type {Store} from '../../stores/index.ts';
+import type {Key, Store} from '../../stores/index.ts';
 import {unlessDamaged} from './damage.ts';
 import {hashHex} from './hash.ts';
-import {headerKey, isManifestKey, manifestPrefixes} from './key.ts';
+import {headerKey, indexPrefix, keysPrefix, manifestPrefixes} from './key.ts';
 import {encryptedMagic, sealedMagic} from './sealed.ts';
 
 export const formatVersion = 1;
@@ -101,31 +101,47 @@ function encodeHeader(header: HeaderJson): Uint8Array {
 
 const checksumOf = (header: object) => hashHex(Buffer.from(JSON.stringify(header)));
 
-/** The beginnings of a manifest, in vaults without and with encryption. */
-const magics = [sealedMagic, encryptedMagic];
+/** A store of another program may hold millions of objects; so many damaged ones of bkp are not to be expected. */
+const maxLooks = 100;
+
+const ofKeys = /^keys\/(spare\/)?(rings\/[0-9]{8}|slots\/[0-9a-f]{32})$/;
 
 /**
- * Whether a store without a header contains a backup. Folders of these names are common, so the beginning of
- * one manifest is read too.
+ * What a store without a header says of a vault. One intact object is enough: whatever destroyed the header may have
+ * destroyed others. Folders of these names are common, so the beginnings of the objects are read too.
+ * @returns the encryption of the vault; undefined if the store holds nothing of bkp
  */
-export async function holdsBackups(store: Store): Promise<boolean> {
-  for (const prefix of manifestPrefixes) {
+export async function traceOfVault(store: Store): Promise<Encryption | undefined> {
+  for await (const {key} of store.list(keysPrefix)) if (ofKeys.test(key)) return 'bkp-1';
+  for (const prefix of [...manifestPrefixes, indexPrefix]) {
+    let looks = 0;
     for await (const {key, sizeBytes} of store.list(prefix)) {
-      if (!isManifestKey(key) || sizeBytes < sealedMagic.length) continue;
-      const start = await unlessDamaged(store.get(key, {start: 0, end: sealedMagic.length}));
-      if (start === undefined) continue;
-      if (magics.includes(Buffer.from(start).toString('latin1'))) return true;
-      break;
+      if (sizeBytes < sealedMagic.length) continue;
+      const found = await encryptionOf(store, key);
+      if (found !== undefined) return found;
+      if (++looks === maxLooks) break;
     }
   }
-  return false;
+  return undefined;
+}
+
+async function encryptionOf(store: Store, key: Key): Promise<Encryption | undefined> {
+  const start = await unlessDamaged(store.get(key, {start: 0, end: sealedMagic.length}));
+  switch (Buffer.from(start ?? []).toString('latin1')) {
+    case sealedMagic:
+      return 'none';
+    case encryptedMagic:
+      return 'bkp-1';
+    default:
+      return undefined;
+  }
 }
 
 const repairNext = 'bkp doctor --repair writes it again: no backup needs anything that is in it';
 
 export function headerMissing(store: Store): BkpError {
   return new BkpError('OBJECT_MISSING', `the header ${headerKey} of the vault in ${store.description} is missing`, {
-    cause: 'there are backups in the store',
+    cause: 'there are other objects of a vault in the store',
     next: repairNext,
     context: {key: headerKey},
   });

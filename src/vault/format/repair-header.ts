@@ -1,44 +1,56 @@
 import {BkpError} from '../../errors/index.ts';
-import type {Key, Store} from '../../stores/index.ts';
-import {damaged, unlessDamaged} from './damage.ts';
-import {holdsBackups, putHeader, readHeader} from './header.ts';
-import {keysPrefix} from './key.ts';
+import type {Store} from '../../stores/index.ts';
+import {unlessDamaged} from './damage.ts';
+import {putHeader, readHeader, traceOfVault} from './header.ts';
+import {headerKey, keysPrefix} from './key.ts';
 
 /**
  * Writes a lost or damaged header again. No backup needs it: it only says that the store is a vault of this
  * format, and which one.
  * @param id the vault's id if it is known, else a new one
- * @returns false when there is nothing to repair: the header is intact, or the store contains no backups
- * @throws BkpError `STORE_REFUSED` when the header is of a newer format, or of another program
+ * @returns false when there is nothing to repair: the header is intact, or the store contains nothing of bkp
+ * @throws BkpError `STORE_REFUSED` when the header is of a newer format, or of another program | `OBJECT_DAMAGED` when
+ *   nothing else says that there is a vault, or which one
  */
 export async function repairHeader(store: Store, id: string): Promise<boolean> {
   const state = await readHeader(store).catch((error: unknown) => {
-    if (error instanceof BkpError && error.code === 'OBJECT_DAMAGED') return 'damaged' as const;
+    if (error instanceof BkpError && error.code === 'OBJECT_DAMAGED') return error;
     throw error;
   });
-  if (state !== undefined && state !== 'damaged') return false;
-  const keys = await vaultOfKeys(store);
-  if (keys === undefined && !(await holdsBackups(store))) return false;
-  const header = keys === undefined ? {id, encryption: 'none' as const} : {id: keys, encryption: 'bkp-1' as const};
-  await putHeader(store, header, {replaces: state === 'damaged'});
+  const isDamaged = state instanceof BkpError;
+  if (state !== undefined && !isDamaged) return false;
+  const encryption = await traceOfVault(store);
+  if (encryption === undefined) {
+    if (isDamaged) throw nothingElse(store, state);
+    return false;
+  }
+  const header = {id: encryption === 'none' ? id : await vaultOfKeys(store), encryption};
+  await putHeader(store, header, {replaces: isDamaged});
   return true;
 }
 
+const nothingElse = (store: Store, damage: BkpError) =>
+  new BkpError('OBJECT_DAMAGED', damage.message, {
+    cause: `no other object in ${store.description} shows that bkp wrote it, so it is not written again`,
+    next: `choose another store; or, if only bkp has used this one, remove ${headerKey} from it: it holds no backup`,
+    context: {key: headerKey},
+  });
+
 /**
  * The vault whose keys are in the store: it is encrypted, and its id is a part of every seal.
- * @returns undefined if there are no keys
  * @throws BkpError `OBJECT_DAMAGED` if none of them can be read
  */
-async function vaultOfKeys(store: Store): Promise<string | undefined> {
-  let last: Key | undefined;
+async function vaultOfKeys(store: Store): Promise<string> {
   for await (const {key} of store.list(keysPrefix)) {
-    last = key;
     const bytes = await unlessDamaged(store.get(key));
     const id = bytes && vaultIn(bytes);
     if (id !== undefined) return id;
   }
-  if (last === undefined) return undefined;
-  throw damaged(last, 'and so is every other object below keys/, which would say which vault this is');
+  throw new BkpError('OBJECT_DAMAGED', `the keys of the vault in ${store.description} are missing or damaged`, {
+    cause: `so is ${headerKey}, and nothing else says which vault this is`,
+    next: 'bkp vault key import FILE brings them back from an export; or restore keys/ from a copy of the store',
+    context: {key: keysPrefix},
+  });
 }
 
 /** Slots and rings say so in plain; what is sealed in them proves it. */

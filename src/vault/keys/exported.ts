@@ -3,7 +3,7 @@ import {BkpError} from '../../errors/index.ts';
 import {parsed} from '../../lib/schema.ts';
 import {type Key, openMemoryStore, type Store} from '../../stores/index.ts';
 import {damaged, isDamage} from '../format/damage.ts';
-import {holdsBackups, noVault, putHeader, readHeader} from '../format/header.ts';
+import {noVault, putHeader, readHeader, traceOfVault} from '../format/header.ts';
 import {headerKey} from '../format/key.ts';
 import {listKeyObjects, putCopies, putRing, readCopies} from './key-objects.ts';
 import {parseRing, ringKey} from './ring.ts';
@@ -124,7 +124,7 @@ async function bringBackHeader(store: Store, vault: string): Promise<boolean> {
     if (isDamage(error)) return 'damaged' as const;
     throw error;
   });
-  if (header === undefined && !(await holdsBackups(store))) throw noVault(store);
+  if (header === undefined && (await traceOfVault(store)) === undefined) throw noVault(store);
   if (header === undefined || header === 'damaged') {
     return putHeader(store, {id: vault, encryption: 'bkp-1'}, {replaces: header === 'damaged'});
   }

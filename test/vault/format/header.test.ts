@@ -119,6 +119,58 @@ describe('a vault whose header', () => {
     expect(await repairHeader(store, 'b'.repeat(32))).toBe(false);
   });
 
+  test.each(lost)(
+    '%s is repaired also if the first manifests are destroyed, or if only an index is left',
+    async (_, lose) => {
+      const store = newStore();
+      const vault = await open(store);
+      const recipe = await backup(vault, 'one', [{bytes: noise(5000, 1)}]);
+      await backup(vault, 'two', [{bytes: noise(5000, 2)}]);
+      await store.put(manifestKey('one'), Buffer.alloc(500));
+      await lose(store);
+      await expect(open(store)).rejects.toMatchObject({next: expect.stringContaining('doctor --repair')});
+      expect(await repairHeader(store, vault.id)).toBe(true);
+      expect(await readAll(await open(store, {create: false}), recipe)).toEqual(noise(5000, 1));
+      await store.put(manifestKey('two'), Buffer.alloc(500));
+      await lose(store);
+      expect(await repairHeader(store, vault.id)).toBe(true);
+    },
+  );
+
+  test('is missing is detected in a vault that has a definition and no backup', async () => {
+    const store = newStore();
+    const writer = await (await open(store)).writer({purpose: 'define'});
+    await writer.putDocument('.backups/collections/shop/definition/00000001', {n: 1});
+    await writer.close();
+    await store.delete(['bkp.json']);
+    await expect(open(store, {create: false})).rejects.toMatchObject({code: 'OBJECT_MISSING'});
+    expect(await repairHeader(store, 'a'.repeat(32))).toBe(true);
+  });
+
+  test('is damaged beside nothing else of bkp is not written again, and the next step is another one', async () => {
+    const store = newStore();
+    await store.put('bkp.json', Buffer.alloc(0));
+    await expect(repairHeader(store, 'a'.repeat(32))).rejects.toMatchObject({
+      code: 'OBJECT_DAMAGED',
+      next: expect.not.stringContaining('doctor'),
+    });
+  });
+
+  test('is missing in an encrypted vault is written again for the vault of its keys only', async () => {
+    const store = newStore();
+    await store.put(manifestKey('one'), Buffer.from('BKPE and what is sealed'));
+    await expect(open(store, {create: false})).rejects.toMatchObject({code: 'OBJECT_MISSING'});
+    await expect(repairHeader(store, 'a'.repeat(32))).rejects.toMatchObject({
+      code: 'OBJECT_DAMAGED',
+      next: expect.stringContaining('bkp vault key import'),
+    });
+    await store.put(manifestKey('one'), Buffer.alloc(500));
+    await store.put('keys/rings/00000001', Buffer.from(JSON.stringify({vault: 'c'.repeat(32)})));
+    await expect(open(store, {create: false})).rejects.toMatchObject({code: 'OBJECT_MISSING'});
+    expect(await repairHeader(store, 'a'.repeat(32))).toBe(true);
+    expect(await headerOf(store)).toMatchObject({id: 'c'.repeat(32), encryption: 'bkp-1'});
+  });
+
   test('is missing is not detected in a store of another program', async () => {
     const store = newStore();
     await store.put('backup/home/manifest', Buffer.from('{"of": "another program"}'));
