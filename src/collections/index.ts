@@ -15,6 +15,7 @@ export {
 export {compareWithSource, planCompare, requireLog} from './care/compare.ts';
 export {type DrillRequest, drill, drillBytes, isDrilledInFile, planDrill} from './care/drill.ts';
 export {planDropBackup, planDropCollection} from './care/drop-backup.ts';
+export {keepReplaced} from './care/keep-replaced.ts';
 export {type PinRequest, type PinTools, pinBackup, unpinBackup} from './care/pin.ts';
 export {listReports, type StoredReport} from './care/reports.ts';
 export {collectionsWithRetention, planRetention, type RetentionPlan} from './care/retention.ts';

@@ -3,6 +3,7 @@ import {
   asFull,
   cleanUp,
   copyCollection,
+  keepReplaced,
   needsFull,
   restoreBackup,
   takeBackup,
@@ -37,10 +38,12 @@ export const backUpCollection: Run<'backup'> = async (work, order) => {
 async function takeOrdered(work: Work, source: TableSource, order: OrderOf<'backup'>) {
   const request = {...order, operation: operationId(work.operation)};
   try {
+    if (order.type === 'full') await keepReplaced({...work, source}, order.collection);
     return await takeBackup({...work, source}, request);
   } catch (error) {
     if (!order.orFull || !(error instanceof BkpError && needsFull(error.code))) throw error;
     work.notice(fullInstead(whyFull(error)));
+    await keepReplaced({...work, source}, order.collection);
     return takeBackup({...work, source}, {...request, type: 'full', name: asFull(order.name)});
   }
 }

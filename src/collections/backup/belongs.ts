@@ -56,7 +56,7 @@ export async function requireDatabase(
   source: TableSource,
   of: {collection: string; owner: string; backups: readonly BackupName[]; statement: string},
 ): Promise<'unknown' | 'same'> {
-  const newest = await newestReadable(of.backups, (backup) => readBackup(vault, of.collection, backup));
+  const newest = await newestBackup(vault, of.collection, of.backups);
   if (newest === undefined) return 'unknown';
   const known: NamedDatabase = newest.body.source;
   const now = await presentDatabase(source);
@@ -70,6 +70,10 @@ export async function requireDatabase(
     context: {collection: of.collection},
   });
 }
+
+/** @returns the newest backup that can be read */
+export const newestBackup = (vault: VaultReader, collection: string, backups: readonly BackupName[]) =>
+  newestReadable(backups, (backup) => readBackup(vault, collection, backup));
 
 /** The statement that takes the backup of the present database. */
 export const adoptingStatement = (collection: string, type: WantedBackup) =>
