@@ -21,6 +21,8 @@ export function microsOf(text: string): number | undefined {
   const parts = pattern.exec(text);
   if (parts === null) return undefined;
   const [, day, time = '00:00:00', fraction = '', zone = 'Z'] = parts;
+  // Date.parse takes 31 November for 1 December.
+  if (new Date(Date.parse(`${day}T00:00:00Z`)).getUTCDate() !== Number(day!.slice(-2))) return undefined;
   const millis = Date.parse(`${day}T${time.length === 5 ? `${time}:00` : time}${zone}`);
   return Number.isNaN(millis) ? undefined : millis * 1000 + Number(fraction.slice(0, 6).padEnd(6, '0'));
 }

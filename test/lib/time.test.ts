@@ -38,6 +38,18 @@ test('microsOf cuts digits beyond microseconds and returns undefined for any oth
   expect(microsOf('now')).toBeUndefined();
 });
 
+test.each(['2026-11-31', '2026-02-29', '2026-02-30T12:00:00+02:00', '2026-13-01', '2026-00-10'])(
+  '%s is no day',
+  (text) => {
+    expect(microsOf(text)).toBeUndefined();
+  },
+);
+
+test('leap days and the last days of months are days', () => {
+  expect(microsOf('2024-02-29T23:30:00-01:00')).toBe(Date.UTC(2024, 2, 1, 0, 30) * 1000);
+  expect(microsOf('2026-12-31')).toBe(Date.UTC(2026, 11, 31) * 1000);
+});
+
 const now = Date.UTC(2024, 2, 31, 12) * 1000;
 
 test.each([
