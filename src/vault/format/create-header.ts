@@ -1,6 +1,15 @@
 import type {Clock} from '../../lib/clock.ts';
 import {probeKey, type Store} from '../../stores/index.ts';
-import {type Header, headerDamaged, headerMissing, type NewHeader, putHeader, readHeader, refused} from './header.ts';
+import {
+  type Header,
+  headerDamaged,
+  headerMissing,
+  type NewHeader,
+  putHeader,
+  readHeader,
+  refused,
+  traceOfVault,
+} from './header.ts';
 import {headerKey} from './key.ts';
 
 /**
