@@ -155,6 +155,8 @@ export type TargetSurvey = {
   freeBytes?: number | undefined;
   /** The message that `prepare` would fail with; absent when it would succeed. */
   inTheWay?: string | undefined;
+  /** What removes it. */
+  nextStep?: string | undefined;
 };
 
 /** Where a restore writes a database. */
@@ -184,6 +186,9 @@ export interface FileTarget {
    * @returns the result of the database's own check; undefined: there is no such check
    */
   publish(options: {signal: AbortSignal}): Promise<FileCheck | undefined>;
-  /** Leaves what QuestDB Enterprise leaves after a failure: `.restore_failed/`, `_restore_failed`. */
+  /**
+   * After damage. QuestDB: leaves what QuestDB Enterprise leaves, `.restore_failed/` and `_restore_failed`, which
+   * block the next restore. SQLite: leaves nothing.
+   */
   fail(tables: readonly string[]): Promise<void>;
 }

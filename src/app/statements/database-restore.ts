@@ -46,7 +46,9 @@ export async function databasePlan(deps: Deps, wish: RestoreWish): Promise<State
 /** @throws BkpError `TABLE_EXISTS` before anything is started when the target is not empty */
 export async function restoreDatabaseInto(deps: Deps, wish: RestoreWish): Promise<StatementResult> {
   const {place, request, plan, older} = await planRestoreInto(deps, wish, {fetchBytes: false});
-  if (plan.inTheWay !== undefined) throw new BkpError('TABLE_EXISTS', plan.inTheWay, {next: 'name an empty place'});
+  if (plan.inTheWay !== undefined) {
+    throw new BkpError('TABLE_EXISTS', plan.inTheWay, {next: plan.nextStep ?? 'name an empty place'});
+  }
   // Asked before the operation exists: a server that hangs delays the statement, not a restore that the user
   // cannot see.
   const notice = await versionNotice(deps, place, plan.database);

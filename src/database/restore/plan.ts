@@ -43,6 +43,8 @@ export type DatabaseRestorePlan = {
   missing?: readonly MissingTable[] | undefined;
   /** Why nothing can be restored to the target. */
   inTheWay?: string | undefined;
+  /** What removes it. */
+  nextStep?: string | undefined;
 };
 
 /**

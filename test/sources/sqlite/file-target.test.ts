@@ -1,6 +1,6 @@
 import {type ChildProcess, spawn} from 'node:child_process';
 import {once} from 'node:events';
-import {existsSync, mkdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {existsSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 import {describe, expect, onTestFinished, test} from 'vitest';
@@ -100,6 +100,7 @@ describe('a restore is refused, and nothing is touched', () => {
     });
     expect(await target.survey(facts)).toMatchObject({
       inTheWay: 'The local database is not empty.',
+      nextStep: expect.stringContaining('another path'),
       freeBytes: expect.any(Number),
     });
     expect(readFileSync(path).equals(there)).toBe(true);
@@ -190,20 +191,13 @@ test('a complete file of an earlier attempt is reused, a partial one is not', as
   expect(readFileSync(path).equals(bytes)).toBe(true);
 });
 
-test('a failed restore leaves a marker that blocks the next one', async () => {
+test('a failed restore leaves nothing, and the next one into the same place works', async () => {
   const place = folder();
   const bytes = image();
   const target = new SqliteFileTarget(join(place, 'app.db'));
   await target.prepare(facts);
   await target.write(fileOf(bytes), inBlocks(bytes));
-  await target.fail([]);
-  expect(filesIn(place)).toEqual(['app.db.restore_failed']);
-  expect(filesIn(join(place, 'app.db.restore_failed'))).toEqual(['_restore_failed', 'app.db.bkp-restore']);
-  expect(readFileSync(join(place, 'app.db.restore_failed', '_restore_failed'), 'utf8')).toBe('main.db\n');
-  await expect(target.prepare(facts)).rejects.toMatchObject({
-    code: 'PRECONDITION',
-    message: expect.stringContaining('Failed restore directory found'),
-  });
-  mkdirSync(join(place, 'other'));
-  await restore(join(place, 'other', 'app.db'), bytes);
+  await target.fail();
+  expect(filesIn(place)).toEqual([]);
+  await restore(join(place, 'app.db'), bytes);
 });

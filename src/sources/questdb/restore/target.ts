@@ -57,7 +57,8 @@ export class QuestDbTarget implements FileTarget {
   }
 
   async survey(): Promise<TargetSurvey> {
-    return {inTheWay: (await this.#obstacle())?.message, freeBytes: await freeBytesOf(this.#root)};
+    const obstacle = await this.#obstacle();
+    return {inTheWay: obstacle?.message, nextStep: obstacle?.next, freeBytes: await freeBytesOf(this.#root)};
   }
 
   async prepare({product}: DatabaseMoment): Promise<void> {

@@ -1,9 +1,9 @@
-import {mkdirSync, renameSync, rmSync, statfsSync, statSync, writeFileSync} from 'node:fs';
+import {renameSync, rmSync, statfsSync, statSync} from 'node:fs';
 import {open} from 'node:fs/promises';
 import {basename, dirname, join} from 'node:path';
 import {BkpError} from '../../../errors/index.ts';
-import {syncFolderSync, writeFully} from '../../../lib/files.ts';
-import type {DatabaseMoment, FileCheck, FileTarget, FrozenFile} from '../../file-source.ts';
+import {writeFully} from '../../../lib/files.ts';
+import type {DatabaseMoment, FileCheck, FileTarget, FrozenFile, TargetSurvey} from '../../file-source.ts';
 import {withConnection} from '../engine/connection.ts';
 import {translated} from '../engine/errors.ts';
 import {requireNoStrayJournal} from '../restore/place-new-file.ts';
@@ -22,24 +22,23 @@ export class SqliteFileTarget implements FileTarget {
   /** The complete file, of this or an earlier attempt. */
   readonly #staged: string;
   readonly #part: string;
-  readonly #failed: string;
 
   constructor(path: string) {
     this.#path = path;
     this.#staged = join(dirname(path), `${basename(path)}.bkp-restore`);
     this.#part = `${this.#staged}.part`;
-    this.#failed = join(dirname(path), `${basename(path)}.restore_failed`);
   }
 
-  async survey(facts: DatabaseMoment): Promise<{freeBytes?: number; inTheWay?: string}> {
+  async survey(facts: DatabaseMoment): Promise<TargetSurvey> {
     const free = freeBytes(dirname(this.#path));
     const obstacle = await this.prepare(facts).then(
       () => undefined,
-      (error) => (error instanceof BkpError ? error.message : String(error)),
+      (error) => (error instanceof BkpError ? error : new Error(String(error))),
     );
     return {
       ...(free === undefined ? {} : {freeBytes: free}),
-      ...(obstacle === undefined ? {} : {inTheWay: obstacle}),
+      ...(obstacle === undefined ? {} : {inTheWay: obstacle.message}),
+      ...(obstacle instanceof BkpError && obstacle.next !== undefined ? {nextStep: obstacle.next} : {}),
     };
   }
 
@@ -57,12 +56,6 @@ export class SqliteFileTarget implements FileTarget {
     if (!statSync(dirname(this.#path), {throwIfNoEntry: false})?.isDirectory()) {
       throw new BkpError('SOURCE_UNAVAILABLE', `the folder of ${this.#path} does not exist`, {
         next: `mkdir -p '${dirname(this.#path)}'`,
-      });
-    }
-    if (exists(this.#failed)) {
-      throw new BkpError('PRECONDITION', `Failed restore directory found: ${this.#failed}`, {
-        cause: 'an earlier restore found damage, and left its files there for you to examine',
-        next: `remove it, then restore again: rm -r '${this.#failed}'`,
       });
     }
     requireFree(this.#path);
@@ -122,15 +115,9 @@ export class SqliteFileTarget implements FileTarget {
     }
   }
 
-  async fail(tables: readonly string[]): Promise<void> {
-    mkdirSync(this.#failed, {recursive: true});
-    const names = tables.length === 0 ? [sqliteFilePath] : tables;
-    writeFileSync(join(this.#failed, '_restore_failed'), names.map((name) => `${name}\n`).join(''));
-    for (const left of [this.#part, this.#staged]) {
-      if (exists(left)) renameSync(left, join(this.#failed, basename(left)));
-    }
-    syncFolderSync(this.#failed);
-    syncFolderSync(dirname(this.#failed));
+  /** The target is unchanged, so nothing needs to be examined, and the next restore begins as this one did. */
+  async fail(): Promise<void> {
+    for (const left of [this.#part, this.#staged]) rmSync(left, {force: true});
   }
 }
 

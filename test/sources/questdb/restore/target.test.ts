@@ -206,6 +206,7 @@ test('a failed restore leaves what QuestDB Enterprise leaves, which blocks the n
     code: 'PRECONDITION',
     message: 'Failed restore directory found',
   });
+  expect(await target().survey!(facts)).toMatchObject({nextStep: expect.stringContaining(`rm -r '${root}`)});
   rmSync(join(root, '_restore_failed'));
   await expect(target().prepare(facts)).rejects.toMatchObject({message: 'Failed restore directory found'});
   rmSync(join(root, '.restore_failed'), {recursive: true});
