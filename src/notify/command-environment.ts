@@ -5,8 +5,8 @@ const kept = ['BKP_HOME', 'BKP_PROFILE'];
 
 /**
  * The environment of a notification command. The variables of bkp and QuestDB are left out, because stores, sources
- * and webhooks may contain secrets, and so are the keys and tokens of the AWS tools: the command does not need access
- * to the backups.
+ * and webhooks may contain secrets, and so are the keys and tokens of the AWS tools and the passwords of PostgreSQL's:
+ * the command does not need access to the backups or the database.
  */
 export function commandEnvironment(env: Environment): Environment {
   return Object.fromEntries(Object.entries(env).filter(([name]) => kept.includes(name.toUpperCase()) || !isOurs(name)));
@@ -14,5 +14,5 @@ export function commandEnvironment(env: Environment): Environment {
 
 /** Ignores case, because names of environment variables on Windows do. */
 function isOurs(name: string): boolean {
-  return /^(BKP_|QDB_|AWS_\w*(KEY|TOKEN|SECRET|CREDENTIAL))/i.test(name);
+  return /^(BKP_|QDB_|AWS_\w*(KEY|TOKEN|SECRET|CREDENTIAL)|PG(PASSWORD|SSLPASSWORD)$)/i.test(name);
 }

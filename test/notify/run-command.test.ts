@@ -67,6 +67,8 @@ test('the environment of a command contains no store, source, webhook or key', (
     BKP_NOTIFY_HEARTBEAT: 'https://x',
     bkp_notify_on_failure: 'x',
     BKP_PASSWORD_FILE: 'x',
+    PGPASSWORD: 'x',
+    PGSSLPASSWORD: 'x',
     AWS_ACCESS_KEY_ID: 'x',
     AWS_SECRET_ACCESS_KEY: 'x',
     AWS_SESSION_TOKEN: 'x',
@@ -74,6 +76,13 @@ test('the environment of a command contains no store, source, webhook or key', (
     AWS_CONTAINER_CREDENTIALS_FULL_URI: 'x',
     AWS_WEB_IDENTITY_TOKEN_FILE: 'x',
   };
-  const plain = {PATH: '/bin', HOME: '/home/ann', BKP_HOME: '/home/ann/bkp', BKP_PROFILE: 'prod', AWS_REGION: 'eu'};
+  const plain = {
+    PATH: '/bin',
+    HOME: '/home/ann',
+    BKP_HOME: '/home/ann/bkp',
+    BKP_PROFILE: 'prod',
+    AWS_REGION: 'eu',
+    PGHOST: 'db',
+  };
   expect(commandEnvironment({...secrets, ...plain})).toEqual(plain);
 });

@@ -40,14 +40,28 @@ export async function databasePlan(deps: Deps): Promise<Planned> {
   if (lines.length === 0) return {};
   for (const line of lines) openSchedule(line, scheduleZone);
   if (budget !== undefined) parseBudget('backup.verify.budget', budget);
-  const place = await objectPlace(deps);
-  requireSource(place);
+  const place = await placeOfSchedule(deps);
   const planOf = (schedule: string) => ({deps, place, plan: {incremental: false, schedule, scheduleZone}});
   return {
     ...(scheduleLine === undefined ? {} : {backup: planOf(scheduleLine)}),
     ...(verifyLine === undefined ? {} : {verify: {...planOf(verifyLine), verify: {budget, firstMs: undefined}}}),
     ...(drillLine === undefined ? {} : {drill: planOf(drillLine)}),
   };
+}
+
+/** @throws BkpError `USAGE` that also names the way out for a profile that only has collections to back up */
+async function placeOfSchedule(deps: Deps): Promise<Workplace> {
+  try {
+    const place = await objectPlace(deps);
+    requireSource(place);
+    return place;
+  } catch (error) {
+    if (!(error instanceof BkpError && error.code === 'USAGE')) throw error;
+    throw new BkpError('USAGE', `the database has a schedule, and ${error.message}`, {
+      cause: 'backup.schedule.cron, backup.schedule.verify.cron or backup.schedule.drill.cron is set',
+      next: `${error.next}; or, for collections alone: bkp config unset backup.schedule.cron`,
+    });
+  }
 }
 
 /**

@@ -50,14 +50,16 @@ function changeOf(text: string, {upload = false, download = false}: Flags): Limi
 }
 
 /**
- * The place with an object store. Undefined for a finished operation without one: the journal refuses it as finished.
+ * The place with an object store. Undefined for a finished operation, which the journal refuses: one that was refused
+ * before it began has no work.
  * @throws BkpError `PRECONDITION` when all its stores are directories, on which a limit has no effect
  */
 function placeOf(operation: Operation): Workplace | undefined {
+  if (operation.state.name === 'done') return undefined;
   const order = requireOrder(operation);
   const places = order.do === 'copy' ? [order.place, order.to] : [order.place];
   const found = places.find(({store}) => store.kind === 's3');
-  if (found !== undefined || operation.state.name === 'done') return found;
+  if (found !== undefined) return found;
   throw new BkpError('PRECONDITION', `${operationId(operation)} uses a directory, not an object store`, {
     cause: 'limits apply only to network traffic',
     next: `bkp operation get ${operationId(operation)} shows how far it is`,

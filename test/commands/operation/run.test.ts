@@ -183,6 +183,14 @@ test('throttle is refused for an operation on directories, but not for a copy to
   });
 });
 
+test('throttle of an operation that was refused before it began says that it is done', async () => {
+  await addFailed(journal, {work: {refused: true}});
+  await expect(runOperationThrottle(deps, {ref: {last: true}, change: {}})).rejects.toMatchObject({
+    code: 'PRECONDITION',
+    message: expect.stringContaining('is done already'),
+  });
+});
+
 test('watch without a terminal prints lines until all is done, including operations that start later', async () => {
   const first = await addRunning(journal);
   const watching = runOperationWatch(deps, {refs: []});
