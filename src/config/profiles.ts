@@ -1,6 +1,7 @@
 import {basename, dirname} from 'node:path';
-import {BkpError, didYouMean} from '../errors/index.ts';
+import {BkpError, didYouMean, isDiskFull} from '../errors/index.ts';
 import {makeFolderSync} from '../lib/files.ts';
+import {shellQuoted} from '../lib/text.ts';
 import {type ConfigFile, parseConfigFile, readConfigFile} from './file.ts';
 import type {Home} from './home.ts';
 import {readValue, settingOf, showValue, writeValue} from './table.ts';
@@ -131,7 +132,7 @@ async function writeConfigFile(file: string, config: ConfigFile): Promise<void> 
     if (error instanceof BkpError) throw error;
     throw new BkpError('CONFIG_UNAVAILABLE', `cannot write the configuration ${file}`, {
       cause: error,
-      next: 'bkp doctor',
+      next: isDiskFull(error) ? `free space there: df -h ${shellQuoted(dirname(file))}` : 'bkp doctor',
     });
   }
 }

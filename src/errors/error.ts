@@ -65,3 +65,6 @@ export function systemCode(error: unknown): string | undefined {
   const code = (error as {code?: unknown} | null)?.code;
   return typeof code === 'string' ? code : undefined;
 }
+
+/** Whether the system refused a write because a disk, or what the user may have of it, is full. */
+export const isDiskFull = (error: unknown): boolean => ['ENOSPC', 'EDQUOT'].includes(systemCode(error) ?? '');

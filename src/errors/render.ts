@@ -61,7 +61,13 @@ const systemReasons: Readonly<Record<string, string>> = {
   EIO: 'check the disk: the system could not read or write it',
 };
 
-type SystemError = Error & {code: string; syscall: string};
+/** Of errors that do not name a file, as those of a write do not. */
+const placelessReasons: Readonly<Record<string, string>> = {
+  ENOSPC: 'free some space: df -h shows the full disk, which may be that of the home of bkp or of temporary files',
+  EDQUOT: 'free some space in the home of bkp or in that of temporary files, or have the quota raised',
+};
+
+type SystemError = Error & {code: string; syscall: string; path?: string};
 
 function isSystemError(error: unknown): error is SystemError {
   if (!(error instanceof Error)) return false;
@@ -70,7 +76,9 @@ function isSystemError(error: unknown): error is SystemError {
 }
 
 function systemFault(error: SystemError): BkpError {
-  return new BkpError('SYSTEM', `the system returned an error: ${error.message}`, {next: systemReasons[error.code]!});
+  const {code, message, path} = error;
+  const next = path === undefined ? placelessReasons[code] : undefined;
+  return new BkpError('SYSTEM', `the system returned an error: ${message}`, {next: next ?? systemReasons[code]!});
 }
 
 /** Turns the data of {@link asPlain} back into an error, in another process or later. Its cause is then a text. */

@@ -103,6 +103,12 @@ test.skipIf(!mayMount)('bkp reports a full or read-only home, or works without i
     expect(result.stderr).not.toMatch(/INTERNAL_ERROR|^ {4}at /m);
   }
   expect(outcomes).toContain(1);
+  disk.leave(0);
+  const looking = await bkp('sql', "SELECT count(*) FROM backup('t').t");
+  expect(looking.stderr).toMatch(/^bkp: .*\n(cause: .*\n)?next: .*disk\/home/m);
+  const setting = await bkp('config', 'set', 'check', 'full');
+  expect(setting.stderr).toMatch(/cannot write the configuration .*\ncause: .*\nnext: .*df -h '.*disk\/home'/);
+  expect((await bkp('doctor')).stdout).toMatch(/^FAIL .*the disk of .*disk\/home is full/m);
   disk.leave(undefined);
   expect(await bkp('sql', '--wait', 'BACKUP c')).toMatchObject({status: 0});
   disk.readOnly(true);

@@ -1,10 +1,11 @@
 import {randomBytes} from 'node:crypto';
-import {accessSync, constants} from 'node:fs';
+import {accessSync, constants, statfsSync} from 'node:fs';
 import {hostname} from 'node:os';
 import {type Definition, readAllFolders} from '../../collections/index.ts';
 import {exposures, type Home, makeInHome, openToOthers, profileName} from '../../config/index.ts';
-import {formatCount} from '../../lib/figures.ts';
+import {formatBytes, formatCount} from '../../lib/figures.ts';
 import {systemProcesses} from '../../lib/processes.ts';
+import {shellQuoted} from '../../lib/text.ts';
 import {microsText} from '../../lib/time.ts';
 import {type Operation, operationId} from '../../ops/index.ts';
 import {
@@ -43,8 +44,8 @@ export async function checkNode(): Promise<Check[]> {
   ];
 }
 
-export function checkHome(deps: Deps): Promise<Check[]> {
-  return tried('home', async () => {
+export async function checkHome(deps: Deps): Promise<Check[]> {
+  const checks = await tried('home', async () => {
     const {dir} = deps.home;
     makeInHome(deps.home, dir);
     accessSync(dir, constants.R_OK | constants.W_OK | constants.X_OK);
@@ -61,6 +62,7 @@ export function checkHome(deps: Deps): Promise<Check[]> {
       ...open.flatMap((operation) => silentElsewhere(operation, deps.nowMicros())),
     ];
   });
+  return [...fullHome(deps.home), ...checks];
 }
 
 /** A worker reports several times a second, so one that is silent for a minute has stalled or is dead. */
@@ -71,6 +73,26 @@ function silentElsewhere(operation: Operation, nowMicros: number): Check[] {
   if (found === undefined || operation.state.name !== 'running') return [];
   if (nowMicros - operation.state.heartbeatAtMicros <= silentMicros) return [];
   return [{what: 'journal: worker', ok: false, ...found}];
+}
+
+/** The journal needs little; a SELECT from backups says itself how much it needs. */
+const tooLittleBytes = 1024 * 1024;
+
+function fullHome({dir}: Home): Check[] {
+  const freeBytes = freeBytesOf(dir);
+  if (freeBytes === undefined || freeBytes >= tooLittleBytes) return [];
+  const detail = `the disk of ${dir} is full: ${formatBytes(freeBytes)} free`;
+  return [{what: 'home: free space', ok: false, detail, next: `free space there: df -h ${shellQuoted(dir)}`}];
+}
+
+/** @returns undefined if it is unknown, as of a folder that could not be made */
+function freeBytesOf(folder: string): number | undefined {
+  try {
+    const {bavail, bsize} = statfsSync(folder);
+    return bavail * bsize;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Files of an earlier bkp, or made by hand, that others can read. */

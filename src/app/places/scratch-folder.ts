@@ -2,9 +2,10 @@ import {randomBytes} from 'node:crypto';
 import {readdirSync, readFileSync, rmSync, statfsSync, statSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {makeInHome} from '../../config/index.ts';
-import {BkpError} from '../../errors/index.ts';
+import {BkpError, isDiskFull} from '../../errors/index.ts';
 import {formatBytes} from '../../lib/figures.ts';
 import {type ProcessIdentity, systemProcesses} from '../../lib/processes.ts';
+import {shellQuoted} from '../../lib/text.ts';
 import type {Deps} from '../deps.ts';
 
 /** A folder for tables of backups while a command reads them. Always to be removed. */
@@ -28,8 +29,13 @@ export function openScratchFolder({home, nowMicros}: Pick<Deps, 'home' | 'nowMic
   const {scratchDir} = home;
   removeAbandoned(scratchDir, nowMicros() / 1000);
   const folder = join(scratchDir, randomBytes(8).toString('hex'));
-  makeInHome(home, folder);
-  writeFileSync(join(folder, ownerFile), JSON.stringify(systemProcesses.self()));
+  try {
+    makeInHome(home, folder);
+    writeFileSync(join(folder, ownerFile), JSON.stringify(systemProcesses.self()));
+  } catch (error) {
+    rmSync(folder, {recursive: true, force: true});
+    throw isDiskFull(error) ? full(scratchDir, error) : error;
+  }
   let files = 0;
   const removeFolder = () => rmSync(folder, {recursive: true, force: true});
   // When the reader of a pipe ends, the process does too.
@@ -51,6 +57,12 @@ export function openScratchFolder({home, nowMicros}: Pick<Deps, 'home' | 'nowMic
     },
   };
 }
+
+const full = (scratchDir: string, cause: unknown) =>
+  new BkpError('SOURCE_FULL', `no space is left on the disk of ${scratchDir}`, {
+    cause,
+    next: `free space there (df -h ${shellQuoted(scratchDir)}), or use a home on another disk: --home`,
+  });
 
 /** Removes the folders of commands that no longer run. */
 export function removeAbandoned(scratchDir: string, nowMs: number): void {

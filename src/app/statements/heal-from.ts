@@ -1,8 +1,8 @@
-import {sameStore} from '../../config/index.ts';
+import {describeStore, sameStore} from '../../config/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import type {Deps} from '../deps.ts';
-import {placeNamed, placesOf} from '../places/places.ts';
-import {type Workplace, withVault} from '../places/workplace.ts';
+import {placeNamed, placesOf, withVaultIfAny} from '../places/places.ts';
+import {isWithoutFolder, type Workplace} from '../places/workplace.ts';
 
 /**
  * The store that HEAL reads from, bound to the vault that it has now.
@@ -17,7 +17,18 @@ export async function placeToHealFrom(deps: Deps, wish: string, healed: Workplac
       next: "name the store that has a copy: HEAL='fs::root=/mnt/usb/backups', 'cluster' or 's3'",
     });
   }
-  return withVault({deps, place}, {create: false}, async (_, bound) => bound);
+  const bound = await withVaultIfAny(deps, place, async (vault) => ({...place, vault: vault.id}));
+  if (bound !== undefined) return bound;
+  const address = describeStore(place.store);
+  throw new BkpError(
+    isWithoutFolder(place.store) ? 'STORE_UNAVAILABLE' : 'VAULT_ABSENT',
+    `there is no copy to heal from in ${address}`,
+    {
+      next:
+        'name the store that has one (is its disk mounted?); ' +
+        `COPY BACKUP COLLECTION … TO '${address}' makes a copy of a collection that is intact`,
+    },
+  );
 }
 
 async function named(deps: Deps, wish: string, healed: Workplace): Promise<Workplace> {

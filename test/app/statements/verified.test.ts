@@ -131,6 +131,10 @@ test('VERIFY with HEAL repairs a damaged store from a copy, and its backups rest
   // The copy is in neither store of the profile.
   await expect(run("VERIFY c WITH (HEAL = 'true')")).rejects.toMatchObject({code: 'STORE_UNAVAILABLE'});
   await expect(run("VERIFY c WITH (HEAL = 'cluster')")).rejects.toMatchObject({code: 'BAD_REQUEST'});
+  await expect(run(`VERIFY c WITH (HEAL = 'fs::root=${desk.folder}/none')`)).rejects.toMatchObject({
+    message: `there is no copy to heal from in fs::root=${desk.folder}/none`,
+    next: expect.stringContaining('COPY BACKUP COLLECTION'),
+  });
   const {result} = await run(`VERIFY c WITH (HEAL = 'fs::root=${desk.folder}/copy')`);
   const unneeded = expect.stringMatching(
     /^the store has damage that what was verified does not need: .*pack [0-9a-f]{64}/,
