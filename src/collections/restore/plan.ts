@@ -18,6 +18,7 @@ import type {BackupName} from '../stored/names.ts';
 import {type RestoredParts, restoredParts} from './choice.ts';
 import {mergeObstacle, obstacleOf} from './obstacle.ts';
 import {bytesOf, detailsOf, incomingOf, type PlanDetails, recipesOf} from './plan-details.ts';
+import {withTables} from './with-tables.ts';
 
 export type RestoreWish = {
   collection: string;
@@ -101,6 +102,9 @@ export async function planRestore(
     const bytes = tables.reduce((sum, table) => sum + table.bytes, 0);
     return {...plan, tables, objects: coming.objects.map(({name}) => name), bytes, details};
   } catch (error) {
+    if (error instanceof BkpError && error.code === 'TABLE_NOT_FOUND') {
+      throw await withTables({vault, source}, wish, live.backups, error);
+    }
     throw isDamage(error) ? await withReadable({vault, source}, collection, live.backups, error) : error;
   }
 }

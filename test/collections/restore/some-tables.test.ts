@@ -91,6 +91,18 @@ describe('RESTORE … TABLE', () => {
   });
 });
 
+test('a table that the newest backup lacks is proposed from the newest one that has it', async () => {
+  const place = await placeWith(shop);
+  await place.bench.backup('c', 'full');
+  place.exec('DROP TABLE orders');
+  await place.bench.backup('c', 'full');
+  await expect(place.restore(['orders AS old'])).rejects.toMatchObject({
+    code: 'TABLE_NOT_FOUND',
+    next: expect.stringMatching(/^the newest backup that has it: RESTORE c TABLE orders AS `?old`? AT '\d{14}Z_full'/),
+  });
+  await expect(place.restore(['nothing'])).rejects.toMatchObject({next: expect.stringMatching(/^it has /)});
+});
+
 test('a restore of everything that meets some of its tables names those that are missing', async () => {
   const place = await placeWith('CREATE TABLE a (x); CREATE TABLE "b c" (x); CREATE TABLE d (x)');
   await place.bench.backup('c', 'full');
