@@ -9,7 +9,7 @@ import {join, relative, sep} from 'node:path';
  */
 const files = {
   // What main.ts needs before it tells Node to keep compiled code: as little as possible.
-  base: ['errors', 'lib/code-cache', 'lib/files', 'lib/text', 'config/index'],
+  base: ['errors', 'lib/code-cache', 'lib/files', 'lib/text', 'lib/wrap', 'config/index'],
   // What nearly every command loads.
   core: [
     ...['compose', 'commands/program', 'commands/follow', 'commands/colors', 'lib', 'config', 'ops', 'ui/index'],
