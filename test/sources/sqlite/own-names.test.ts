@@ -31,6 +31,14 @@ test('tables and triggers that are only named like those of bkp stay, and the tr
   expect(schemaOf(database)).toBe(before);
 });
 
+test('a trigger of a tracked table that no longer writes to its log is of bkp all the same', async () => {
+  const database = new Database('CREATE TABLE t (k INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 2)');
+  await full(database, ['t']);
+  database.exec('DROP TRIGGER _bkp_delete_t; CREATE TRIGGER _bkp_delete_t AFTER DELETE ON t BEGIN SELECT 1; END');
+  await expectComesBack(database, await full(database, ['t']));
+  expect(database.value("SELECT sql FROM sqlite_schema WHERE name = '_bkp_delete_t'")).toContain('_bkp_log_t');
+});
+
 test('a backup of the whole database names each table that has such a name', async () => {
   const database = new Database(users);
   await full(database, ['t']);

@@ -8,7 +8,7 @@ import {callsFunction, defaultExpression, indexTerms} from '../engine/sql-text.t
 import {virtualTables} from '../schema/objects.ts';
 import {oddStatement} from '../schema/schema.ts';
 import type {Column, Key, NamedSql, Table, UniqueIndex} from '../schema/table.ts';
-import {trackedBy} from '../triggers/names.ts';
+import {trackedBy} from '../triggers/own-objects.ts';
 import {tryTable} from './trial.ts';
 
 /** What a name stands for in the main database. */
@@ -110,7 +110,7 @@ function readTable(connection: Connection, name: string, row: Row): Table | stri
     key,
     uniques: readUniques(connection, name),
     indexes,
-    triggers: schemaSql(connection, 'trigger', name).filter((trigger) => trackedBy(trigger) === undefined),
+    triggers: schemaSql(connection, 'trigger', name).filter((trigger) => trackedBy(connection, trigger) === undefined),
     shadowOf,
     autoincrement: /\bautoincrement\b/i.test(sql) && hasSequence(connection),
   };

@@ -3,7 +3,7 @@ import type {TableName} from '../../source.ts';
 import type {Connection} from '../engine/connection.ts';
 import {foldName, quoteName} from '../engine/quote.ts';
 import {reachOfTrigger, reachOfView} from '../schema/reach.ts';
-import {trackedBy} from '../triggers/names.ts';
+import {trackedBy} from '../triggers/own-objects.ts';
 
 type Dependent = {kind: 'view' | 'trigger'; name: string; on: string; sql: string; ofTable: boolean; fault: string};
 
@@ -77,7 +77,7 @@ export class Dependents {
         const {fault} = reachOfView(connection, {name, sql});
         return fault === undefined ? [] : [{kind: 'view', name, on, sql, ofTable: false, fault}];
       }
-      if (changed.has(foldName(on)) || trackedBy({name, sql}) !== undefined) return [];
+      if (changed.has(foldName(on)) || trackedBy(connection, {name, sql}) !== undefined) return [];
       const {fault} = reachOfTrigger(connection, on, {name, sql});
       const ofTable = row.of_view !== 1n;
       return fault === undefined ? [] : [{kind: 'trigger', name, on, sql, ofTable, fault}];

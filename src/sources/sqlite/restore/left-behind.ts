@@ -9,7 +9,7 @@ import {namesTable, objectName} from '../engine/sql-text.ts';
 import {objectDefinitionOf, oddObjects, readObjects, virtualTables} from '../schema/objects.ts';
 import {reachOfTrigger, reachOfView} from '../schema/reach.ts';
 import type {Table} from '../schema/table.ts';
-import {isOwnTable} from '../tracking/own-objects.ts';
+import {isOwnTable} from '../triggers/own-objects.ts';
 
 const restoreLeavesOut = 'a restore leaves it out where that does not exist';
 

@@ -10,7 +10,7 @@ import {tablesWithRelatives} from '../merge/foreign-keys.ts';
 import {hasModule, makeObject} from '../schema/objects.ts';
 import type {Table} from '../schema/table.ts';
 import {openSnapshot} from '../snapshot/snapshot.ts';
-import {trackedBy} from '../triggers/names.ts';
+import {trackedBy} from '../triggers/own-objects.ts';
 import {SqliteStaging} from './staging.ts';
 
 type CopyOptions = {signal?: AbortSignal | undefined; notice: (text: string) => void};
@@ -139,7 +139,7 @@ function makeOthers(connection: Connection, others: readonly Other[], copied: re
   for (const other of others) {
     const {type, name} = other;
     const isThere = type === 'index' ? present.has(foldName(other.on)) : present.has(foldName(name));
-    if (type === 'trigger' ? trackedBy(other) !== undefined : isThere) continue;
+    if (type === 'trigger' ? trackedBy(connection, other) !== undefined : isThere) continue;
     try {
       make(connection, other);
     } catch {}

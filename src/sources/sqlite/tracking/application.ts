@@ -1,7 +1,7 @@
 import {lastWriter} from '../engine/check-file.ts';
 import type {Connection} from '../engine/connection.ts';
 import {ownVersion} from '../engine/versions.ts';
-import {hasOwnTable} from './own-objects.ts';
+import {hasOwnTable} from '../triggers/own-objects.ts';
 import {meta} from './own-tables.ts';
 
 /**

@@ -3,10 +3,10 @@ import {findTable} from '../catalog/catalog.ts';
 import type {Connection} from '../engine/connection.ts';
 import {foldName, quoteName} from '../engine/quote.ts';
 import {logName, rowName} from '../triggers/names.ts';
+import {hasOwnTable} from '../triggers/own-objects.ts';
 import {dropUnusedMarks} from './drop-marks.ts';
 import {isIdentityKept} from './identity.ts';
 import {removeTracking, type Tracked, trackedTables} from './inventory.ts';
-import {hasOwnTable} from './own-objects.ts';
 import {marks, meta} from './own-tables.ts';
 import {trackingFault} from './tracking.ts';
 

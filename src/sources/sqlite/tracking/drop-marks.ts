@@ -2,9 +2,9 @@ import type {Mark, TableName} from '../../source.ts';
 import type {Connection} from '../engine/connection.ts';
 import {quoteName} from '../engine/quote.ts';
 import {logName} from '../triggers/names.ts';
+import {hasOwnTable} from '../triggers/own-objects.ts';
 import {isIdentityKept} from './identity.ts';
 import {removeTracking, trackedTables} from './inventory.ts';
-import {hasOwnTable} from './own-objects.ts';
 import {marks, meta} from './own-tables.ts';
 
 /** Removes the owner's marks except `keep`, and what no other owner needs then; within a write transaction. */

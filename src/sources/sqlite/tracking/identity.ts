@@ -1,5 +1,5 @@
 import type {Connection} from '../engine/connection.ts';
-import {hasOwnTable} from './own-objects.ts';
+import {hasOwnTable} from '../triggers/own-objects.ts';
 import {createOwnTables, meta} from './own-tables.ts';
 
 export function identityOf(connection: Connection): string | undefined {

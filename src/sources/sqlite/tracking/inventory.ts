@@ -2,8 +2,8 @@ import type {TableName} from '../../source.ts';
 import type {Connection} from '../engine/connection.ts';
 import {foldName, quoteName} from '../engine/quote.ts';
 import {schemaRows} from '../engine/schema-rows.ts';
-import {logName, rowName, trackedBy} from '../triggers/names.ts';
-import {hasOwnTable, isOwnTable} from './own-objects.ts';
+import {logName, rowName} from '../triggers/names.ts';
+import {hasOwnTable, isOwnTable, trackedBy} from '../triggers/own-objects.ts';
 import {marks} from './own-tables.ts';
 
 type OwnTrigger = {
@@ -27,7 +27,7 @@ export function trackedTables(connection: Connection): readonly Tracked[] {
   for (const row of schemaRows(connection).all) {
     const {name} = row;
     const after = (prefix: string) => (foldName(name).startsWith(prefix) ? name.slice(prefix.length) : '');
-    const table = row.type === 'trigger' ? trackedBy(row) : undefined;
+    const table = row.type === 'trigger' ? trackedBy(connection, row) : undefined;
     if (table !== undefined) entry(table).triggers.push({name, on: row.table, sql: String(row.sql)});
     if (isOwnTable(connection, row)) {
       if (after(logName('')) !== '') entry(after(logName(''))).log = true;

@@ -4,7 +4,7 @@ import type {Connection} from '../engine/connection.ts';
 import {quoteName} from '../engine/quote.ts';
 import type {Table} from '../schema/table.ts';
 import {logName} from '../triggers/names.ts';
-import {hasOwnTable} from './own-objects.ts';
+import {hasOwnTable} from '../triggers/own-objects.ts';
 import {marks} from './own-tables.ts';
 
 export const largestRowid = 2n ** 63n - 1n;

@@ -1,7 +1,7 @@
 import {randomBytes} from 'node:crypto';
 import type {Connection} from '../engine/connection.ts';
 import {ownPrefix} from '../engine/own-prefix.ts';
-import {hasOwnTable, requireFreeName} from './own-objects.ts';
+import {hasOwnTable, requireFreeName} from '../triggers/own-objects.ts';
 
 /**
  * Change tracking in the source, in tables that bkp creates there:

@@ -7,10 +7,10 @@ import {trackingObstacle} from '../schema/obstacles.ts';
 import type {Table} from '../schema/table.ts';
 import {logTable, rowTable} from '../triggers/helper-tables.ts';
 import {logName} from '../triggers/names.ts';
+import {hasOwnTable, requireFreeName} from '../triggers/own-objects.ts';
 import {trackingTriggers} from '../triggers/triggers.ts';
 import {removeTracking} from './inventory.ts';
 import {wholeDatabase} from './marks.ts';
-import {hasOwnTable, requireFreeName} from './own-objects.ts';
 import {createOwnTables, marks} from './own-tables.ts';
 
 /** Far above what a log that lost its rows would count to, far below the largest rowid. */

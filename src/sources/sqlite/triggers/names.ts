@@ -20,10 +20,7 @@ export function triggerName(event: TriggerEvent, table: string): string {
 
 const ownTrigger = new RegExp(`^${ownPrefix}(?:${[...events, ...formerEvents].join('|')})_(.+)$`, 'is');
 
-/**
- * A user's trigger may have such a name; those of bkp all write to a log.
- * @returns the table that this trigger of bkp, or of an older bkp, tracks or tracked under that name
- */
-export function trackedBy({name, sql}: {name: string; sql: string | null}): string | undefined {
-  return sql?.toLowerCase().includes(logName('')) ? ownTrigger.exec(name)?.[1] : undefined;
+/** @returns the table after which a trigger of bkp, or of an older bkp, would have this name */
+export function tableInTriggerName(trigger: string): string | undefined {
+  return ownTrigger.exec(trigger)?.[1];
 }

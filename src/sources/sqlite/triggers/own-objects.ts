@@ -2,7 +2,7 @@ import {BkpError} from '../../../errors/index.ts';
 import type {Connection} from '../engine/connection.ts';
 import {ownPrefix} from '../engine/own-prefix.ts';
 import {type SchemaRow, schemaRows} from '../engine/schema-rows.ts';
-import {logName, rowName} from '../triggers/names.ts';
+import {logName, rowName, tableInTriggerName} from './names.ts';
 
 /**
  * What bkp has created in a database is found by its name and by its form: a user's table may be called
@@ -27,6 +27,17 @@ export function isOwnTable(connection: Connection, {type, name, sql}: SchemaRow)
   if (sql?.includes(form.written)) return true;
   const columns = connection.all('SELECT name FROM pragma_table_info(?)', name).map((row) => row.name);
   return form.columns.every((column) => columns.includes(column));
+}
+
+/**
+ * A user's trigger may have a name of bkp's. Those of bkp write to a log; one that does not was changed, if its table
+ * has a log.
+ * @returns the table that this trigger of bkp, or of an older bkp, tracks or tracked under that name
+ */
+export function trackedBy(connection: Connection, {name, sql}: {name: string; sql: string | null}): string | undefined {
+  const table = tableInTriggerName(name);
+  if (table === undefined) return undefined;
+  return sql?.toLowerCase().includes(logName('')) || hasOwnTable(connection, logName(table)) ? table : undefined;
 }
 
 export function hasOwnTable(connection: Connection, name: string): boolean {
