@@ -160,7 +160,7 @@ test('a statement has the same result on the rows that its conditions leave', ()
     {numRuns: runs},
   );
   // Otherwise the test would prove nothing.
-  expect(limited).toBeGreaterThan(runs / 20);
+  expect(limited).toBeGreaterThan(runs / 80);
 });
 
 const asText = (_: string, value: unknown) => (typeof value === 'bigint' ? String(value) : value);
