@@ -47,3 +47,15 @@ test('backups of one database, also after a restore that its increments continue
   expect((await desk.bkp('collection', 'cleanup', '--wait')).status).toBe(0);
   expect(await backupsOf(desk)).toHaveLength(2);
 });
+
+test('a database that is no longer tracked is not taken for another one', async () => {
+  const desk = openDesk(`${table}; INSERT INTO orders VALUES (1, 'x')`);
+  await desk.sql(
+    `CREATE BACKUP COLLECTION c (TABLE orders)
+     WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true', KEEP_LAST='1')`,
+  );
+  await desk.sqlWait('BACKUP c');
+  await desk.sql(`ALTER BACKUP COLLECTION c SET (INCREMENTAL_BACKUP_ENABLED='false')`);
+  for (let n = 0; n < 3; n++) await desk.sqlWait('BACKUP c');
+  expect((await desk.bkp('operation', 'list', '--format', 'json')).stdout).not.toContain('another database');
+});

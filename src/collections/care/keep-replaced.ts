@@ -1,6 +1,6 @@
 import {isInForce, type WorkTools} from '../../backups/index.ts';
 import {secondsText} from '../../lib/time.ts';
-import type {TableSource} from '../../sources/index.ts';
+import {isSameFile, type TableSource} from '../../sources/index.ts';
 import {quoteName} from '../../sql/index.ts';
 import type {Vault} from '../../vault/index.ts';
 import {newestBackup, presentDatabase} from '../backup/belongs.ts';
@@ -21,10 +21,12 @@ export async function keepReplaced(
   const {vault, source, nowMicros} = tools;
   const {definition, backups, pins} = await requireCollection(vault, collection, {recent: true});
   const newest = await newestBackup(vault, collection, backups);
-  const known = newest?.body.source.identity;
-  if (newest === undefined || known === undefined) return;
+  const known = newest?.body.source;
+  if (newest === undefined || known?.identity === undefined) return;
   const now = await presentDatabase(source);
-  if (now.identity === known || (await now.tracks(definition.id))) return;
+  if (now.identity === known.identity || (await now.tracks(definition.id))) return;
+  // The identity goes when nothing is tracked any more.
+  if (known.origin !== undefined && now.origin !== undefined && isSameFile(known.origin, now.origin)) return;
   const {backup} = newest.body;
   const pin = pins.get(backup);
   if (pin !== undefined && isInForce(pin, nowMicros() / 1000)) return;
