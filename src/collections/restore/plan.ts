@@ -167,7 +167,10 @@ function planned(
   };
 }
 
-const namesIn = ({schemas, objects}: BackupParts) => [...schemas, ...objects].map(({name}) => ({name}));
+/** Two objects of PostgreSQL, such as default privileges of two roles, can have one name. */
+function namesIn({schemas, objects}: BackupParts): readonly WantedTable[] {
+  return [...new Set([...schemas, ...objects].map(({name}) => name))].map((name) => ({name}));
+}
 
 /** @throws BkpError `UNSUPPORTED` */
 function requireMode({abilities}: TableSource, mode: MergeMode): void {

@@ -4,8 +4,12 @@ import {unquoted} from '../connection/quote.ts';
 import {renamed} from './renamed.ts';
 import {isView, partsOfView, type StoredTable, storedTables} from './stored.ts';
 
+/** Longer lists belong into a program. */
+const mostNamed = 5;
+
 /**
- * See `TableSource.choose`. A name without a schema means the table of that name, if there is only one.
+ * See `TableSource.choose`. A name without a schema means the table of that name, if there is only one. Functions,
+ * types and all else that is no table and no view have only the name of the backup: `TYPE public.state`.
  * @param schema gets all tables; absent: each one's own
  */
 export function chooseTables(
@@ -13,19 +17,19 @@ export function chooseTables(
   wanted: readonly WantedTable[],
   schema: string | undefined,
 ): Choice {
-  const objects = all.filter(isView);
-  const names = [...schemas, ...objects].map(({name}) => name);
-  const chosen = wanted.map(({name, as}) => ({name: found(names, name), as}));
+  const names = [...schemas, ...all.filter(isView)].map(({name}) => name);
+  const isObject = new Set(all.map(({name}) => name));
+  const chosen = wanted.map(({name, as}) => ({name: isObject.has(name) ? name : found(names, name), as}));
   const twice = chosen.find(({name}, at) => chosen.findIndex((other) => other.name === name) !== at);
   if (twice !== undefined) {
     throw new BkpError('BAD_REQUEST', `table ${twice.name} is named twice`, {next: 'name it once'});
   }
-  const isObject = new Set(objects.map(({name}) => name));
-  const views = chosen.filter(({name}) => isObject.has(name));
-  const keeps = views.find(({as}) => as !== undefined);
+  const newNames = new Map(chosen.map(({name, as}) => [name, as]));
+  const objects = all.filter(({name}) => newNames.has(name));
+  const keeps = objects.find(({name}) => newNames.get(name) !== undefined);
   if (keeps !== undefined) {
-    throw new BkpError('UNSUPPORTED', `${keeps.name} is a view, and keeps its name`, {
-      next: 'leave out AS; a restore into another database has the view under its name',
+    throw new BkpError('UNSUPPORTED', `${keeps.name} is ${isView(keeps) ? 'a view' : 'no table'}, and keeps its name`, {
+      next: 'leave out AS; a restore into another database has it under its name',
     });
   }
   const taken = new Set<string>();
@@ -45,12 +49,26 @@ export function chooseTables(
     notices.push(...moved.notices);
   }
   requireDistinct(tables);
-  if (schema === undefined) return {tables, objects: views.flatMap(({name}) => partsOfView(all, name)), notices};
-  return {
-    tables,
-    objects: [],
-    notices: [...notices, ...views.map(({name}) => `the view ${name} is not restored into another schema`)],
-  };
+  if (schema === undefined) return {tables, objects: partsOf(all, objects), notices};
+  return {tables, objects: [], notices: [...notices, ...notMoved(objects)]};
+}
+
+/** Names of objects and of what belongs to them, each once. */
+function partsOf(all: BackupParts['objects'], objects: BackupParts['objects']): readonly string[] {
+  return [...new Set(objects.flatMap(({name}) => partsOfView(all, name)))];
+}
+
+/** Only tables come into another schema. What belongs to an object is not named beside it. */
+function notMoved(objects: BackupParts['objects']): readonly string[] {
+  const views = objects.filter(isView).map(({name}) => `the view ${name} is not restored into another schema`);
+  const others = objects.filter(
+    (object) => !isView(object) && object.definition.of === undefined && !/^(?:COMMENT|ACL) /u.test(object.name),
+  );
+  if (others.length === 0) return views;
+  const named = [...new Set(others.map(({name}) => name.replace(/^DEFAULT ACL /u, '')))];
+  const more = named.length > mostNamed ? ` and ${named.length - mostNamed} more` : '';
+  const list = named.slice(0, mostNamed).join(', ');
+  return [...views, `what no table needs is not restored into another schema: ${list}${more}`];
 }
 
 /** `orders_before`, in the schema of the table; or with a schema in front. */
