@@ -27,8 +27,9 @@ const relations = `(SELECT format('%I.%I', n.nspname, c.relname), c.relispopulat
 test('a restored database has every statement of its source, by pg_dump, and every row', async () => {
   const database = await cluster().create();
   onTestFinished(() => database.close());
-  await database.exec('CREATE ROLE wild_reader; CREATE ROLE wild_owner');
-  await database.exec(wildSchema);
+  await database.exec('CREATE ROLE wild_reader; CREATE ROLE wild_owner; CREATE ROLE wild_maker SUPERUSER');
+  // Another role than the one that restores.
+  await database.exec(`SET ROLE wild_maker; ${wildSchema}`);
   const {done} = openPostgresDesk(cluster(), database.name);
   await done('sql', "CREATE BACKUP COLLECTION c DATABASE WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true')");
   await done('sql', '--wait', 'BACKUP c');

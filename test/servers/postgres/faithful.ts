@@ -1,6 +1,7 @@
 /** Objects of every kind that a table can have or need, and that pg_dump writes. */
 export const wildSchema =
   String.raw`
+  COMMENT ON SCHEMA public IS 'of all';
   CREATE SCHEMA app; CREATE SCHEMA "Odd Schema"; CREATE SCHEMA lib;
   COMMENT ON SCHEMA app IS 'the application';
   GRANT USAGE ON SCHEMA app TO wild_reader;
@@ -89,11 +90,17 @@ export const wildSchema =
   ALTER TABLE app.sales_north DISABLE TRIGGER parted;
   CREATE TRIGGER own_of_part BEFORE UPDATE ON app.sales_old FOR EACH ROW EXECUTE FUNCTION app.refuse();
   GRANT SELECT ON app.sales_old TO wild_reader; COMMENT ON TABLE app.sales_old IS 'old';
+  COMMENT ON COLUMN app.sales_old.day IS 'when'; COMMENT ON INDEX app.sales_old_pkey IS 'of a part';
+  ALTER TABLE app.sales_old OWNER TO wild_owner;
+  CREATE STATISTICS app.sales_stats ON id, amount FROM app.sales_old;
+  ALTER STATISTICS app.sales_stats OWNER TO wild_owner;
+  REVOKE DELETE ON app.sales_old FROM wild_owner;
   CREATE TABLE app.refers (id int PRIMARY KEY, sale int, day date, region text,
     FOREIGN KEY (sale, day, region) REFERENCES app."Sälës" MATCH FULL);
   CREATE TABLE app.hashed (id int PRIMARY KEY, v text) PARTITION BY HASH (id);
   CREATE TABLE app.hashed_0 PARTITION OF app.hashed FOR VALUES WITH (MODULUS 2, REMAINDER 0);
   CREATE TABLE app.hashed_1 PARTITION OF app.hashed FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+  REVOKE UPDATE ON app.hashed, app.hashed_0 FROM CURRENT_ROLE; GRANT SELECT ON app.hashed_0 TO wild_reader;
 
   CREATE TABLE app.base (id int PRIMARY KEY, kind text DEFAULT 'b', CONSTRAINT named CHECK (id > 0));
   CREATE TABLE app.heir (own int) INHERITS (app.base); ALTER TABLE app.heir ALTER kind SET DEFAULT 'h';
@@ -130,6 +137,8 @@ export const wildSchema =
   ALTER MATERIALIZED VIEW app.sums OWNER TO wild_owner; GRANT SELECT ON app.sums TO wild_reader;
   CREATE VIEW app.recursive AS WITH RECURSIVE r AS (SELECT id FROM app.tree WHERE parent IS NULL
     UNION ALL SELECT t.id FROM app.tree t JOIN r ON t.parent = r.id) SELECT * FROM r;
+  CREATE VIEW app.of_owner AS SELECT 2 AS two; ALTER VIEW app.of_owner OWNER TO wild_owner;
+  REVOKE DELETE ON app.of_owner FROM wild_owner;
   CREATE VIEW app.constant AS SELECT 1 AS one;
   CREATE VIEW app.grouped AS SELECT id, path, name FROM app.customers GROUP BY id;
 

@@ -2,9 +2,9 @@ import {BkpError} from '../../../errors/index.ts';
 import type {Mark, TableName} from '../../source.ts';
 import {findRelation} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
-import {qualified, quoteIdent} from '../connection/quote.ts';
+import {qualified, quoteIdent, unquoted} from '../connection/quote.ts';
 import {fixSettings} from '../connection/session.ts';
-import {type Moves, moveKey, rewrite} from '../schema/rewrite.ts';
+import {asIdent, type Moves, moveKey, rewrite} from '../schema/rewrite.ts';
 import {ensureShared, trackInTransaction} from '../tracking/ensure.ts';
 import {insertMark} from '../tracking/marks.ts';
 import {isScanMark} from '../tracking/scan-mark.ts';
@@ -62,16 +62,19 @@ export async function publishTables(connection: Connection, options: PublishOpti
     const staged = (sql: string) => rewrite(sql, moves);
     const outside = inOrder(tables, options.outside);
     for (const one of outside) if (!late.has(one.table.name)) await addOutside(one, staged);
-    for (const {table, sql} of inOrder(tables, ({finish}) => finish)) {
+    const last = inOrder(tables, ({finish}) => finish);
+    for (const {table, sql} of last.filter((one) => !isOfOwner(one))) {
       await leftOut.try(connection, sql, {run: staged(sql), of: table.name});
     }
     const renames = tables.flatMap((table, at) => renamesOf(table, targets[at]!));
     await renameStaged(connection, renames, moves);
     await createSchemas(connection, renames);
     for (const table of tables) await moveTable(connection, table, {target: targetOf(table), moves});
-    for (const {name, owner, schema, table} of targets) {
-      const called = `TABLE ${qualified(schema, table)}`;
-      await leftOut.giveOwner(connection, {called, owner, of: name});
+    for (const target of targets) {
+      for (const {kind, relation, owner, of} of ownersIn(target)) {
+        const called = `${kind} ${qualified(...pairOf(relation))}`;
+        await leftOut.giveOwner(connection, {called, owner, of});
+      }
     }
     await createShared(connection, after, {leftOut, optional: true});
     for (const table of tables) {
@@ -87,12 +90,36 @@ export async function publishTables(connection: Connection, options: PublishOpti
       if (isFilled) await leftOut.try(connection, `REFRESH ${called}`, {of: `${schema}.${name}`});
     }
     await connection.run('SET LOCAL row_security = off');
+    for (const {table, sql} of last.filter(isOfOwner)) {
+      await leftOut.try(connection, sql, {run: published(sql), of: table.name});
+    }
     if (resume !== undefined) await resumeTracking(connection, tables, resume);
     await forgetMade(connection, options.schema);
     await forgetPlan(connection, options.schema);
     for (const schema of new Set([...moves.values(), options.schema])) await connection.run(`DROP SCHEMA ${schema}`);
   });
   for (const one of validations) await validateAfter(connection, one, leftOut);
+}
+
+/** Indexes and own sequences have the owner of their table; partitions and statistics may have another one. */
+function ownersIn({name, schema, table, owner, ...others}: StoredTable) {
+  const {partitions, partitionOwners, statistics, statisticsOwners} = others;
+  const withOwners = (kind: string, relations: readonly string[], owners: readonly string[] = []) =>
+    relations.map((relation, at) => ({
+      ...{kind, relation, owner: owners[at] ?? owner},
+      of: pairOf(relation).map(asIdent).join('.'),
+    }));
+  return [
+    {kind: 'TABLE', relation: `${schema}\0${table}`, owner, of: name},
+    ...withOwners('TABLE', partitions, partitionOwners),
+    ...withOwners('STATISTICS', statistics, statisticsOwners),
+  ];
+}
+
+/** Whether a grant takes rights from the owner: that can be done when the owner is the owner. */
+function isOfOwner({table: {owner, partitionOwners = []}, sql}: TableStatement): boolean {
+  const revoked = [...sql.matchAll(/^REVOKE .*? FROM ("(?:[^"]|"")*"|[^\s";]+);$/gmsu)].map(([, role]) => role!);
+  return revoked.some((role) => [owner, ...partitionOwners].includes(unquoted(role)));
 }
 
 const nameOf = ({schema, table}: StoredTable) => qualified(schema, table);

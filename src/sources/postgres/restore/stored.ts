@@ -21,6 +21,9 @@ const definitionSchema = v.object({
   relations: texts,
   partitions: texts,
   statistics: texts,
+  /** In the order of the partitions and of the statistics; older versions did not write them. */
+  partitionOwners: v.exactOptional(texts),
+  statisticsOwners: v.exactOptional(texts),
   sequences: texts,
   /** Columns of the primary key; older versions did not write it. */
   key: v.exactOptional(texts),

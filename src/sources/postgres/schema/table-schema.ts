@@ -19,6 +19,8 @@ export async function tableSchemaOf(
 ): Promise<TableSchema> {
   const statements = (entries: readonly Entry[]) => entries.map(({sql, position}) => `${position}\t${sql}`);
   const {create, constraints, references, finish} = parts;
+  const partitions = create.filter(({type, oid}) => type === 'TABLE' && oid !== relation.oid);
+  const statistics = create.filter(({type}) => type === 'STATISTICS');
   const {key, columns} = await columnsOf(connection, relation.oid);
   const kinds = await kindsOf(connection, relation.oid);
   return {
@@ -28,15 +30,17 @@ export async function tableSchemaOf(
       kind: relation.kind,
       schema: relation.schema,
       table: relation.table,
-      owner: create[0]?.owner ?? '',
+      owner: create.find(({oid}) => oid === relation.oid)?.owner ?? '',
       create: statements(create),
       constraints: statements(constraints),
       indexes: omitIndexes ? [] : statements(parts.indexes),
       references: statements(references),
       finish: statements(finish),
       relations: relationsIn(parts),
-      partitions: create.filter(({type, oid}) => type === 'TABLE' && oid !== relation.oid).map(pairOf),
-      statistics: create.filter(({type}) => type === 'STATISTICS').map(pairOf),
+      partitions: partitions.map(pairOf),
+      partitionOwners: partitions.map(({owner}) => owner),
+      statistics: statistics.map(pairOf),
+      statisticsOwners: statistics.map(({owner}) => owner),
       sequences: await sequencesOf(connection, create),
       columns: columns.map(({name, type}) => [name, type, kinds.get(name) ?? 'other'].join('\0')),
       key: key.map(({name}) => name),
