@@ -95,6 +95,47 @@ test('rows that the living table does not allow are refused, by the dry run too,
   await refused('ALTER TABLE orders ALTER customer TYPE bigint', /do not fit into public\.orders/u);
 });
 
+test('identity columns beside the key get the values of the backup, in partitions too', async () => {
+  const database = await made(`
+    CREATE TABLE a (code text PRIMARY KEY, n int, i int GENERATED ALWAYS AS IDENTITY UNIQUE, "Be low" int DEFAULT 0);
+    CREATE TABLE child (id int PRIMARY KEY, a text REFERENCES a ON DELETE CASCADE, i int REFERENCES a (i));
+    CREATE TABLE p (code text PRIMARY KEY, n int, "I" bigint GENERATED ALWAYS AS IDENTITY) PARTITION BY LIST (code);
+    CREATE TABLE p1 PARTITION OF p FOR VALUES IN ('x', 'y');
+    CREATE TABLE only_i (i int GENERATED ALWAYS AS IDENTITY PRIMARY KEY);
+    INSERT INTO a (code, n) VALUES ('x', 1), ('y', 2), ('z', 3); INSERT INTO child VALUES (1, 'x', 1), (2, 'y', NULL);
+    INSERT INTO p (code, n) VALUES ('x', 1), ('y', 2); INSERT INTO only_i DEFAULT VALUES`);
+  const tables = ['a', 'p', 'only_i'];
+  const before = async () => {
+    const found = [];
+    for (const table of [...tables, 'child']) found.push(await database.rows(table));
+    return found;
+  };
+  const identities = `(SELECT attrelid::regclass::text, attname, attidentity FROM pg_attribute
+    WHERE attidentity <> '' AND NOT attisdropped)`;
+  const [rows, kinds] = [await before(), await database.rows(identities)];
+  const backup = await full(database, ...tables);
+  const counted = (more: object) => [
+    {name: 'public.a', inserted: 0, updated: 1, deleted: 0, kept: 0, ...more},
+    {name: 'public.p', inserted: 0, updated: 1, deleted: 0, kept: 0},
+    {name: 'public.only_i', inserted: 0, updated: 0, deleted: 0, kept: 0},
+  ];
+  const same = "UPDATE a SET n = 7 WHERE code = 'x'; UPDATE p SET n = 7 WHERE code = 'x'";
+  const other = `UPDATE a SET i = DEFAULT WHERE code = 'y'; UPDATE p SET "I" = DEFAULT WHERE code = 'x';
+    DELETE FROM a WHERE code = 'z'; INSERT INTO a (code) VALUES ('new')`;
+  for (const [change, mode, more] of [
+    [same, 'merge', {}],
+    [other, 'replace', {inserted: 1, deleted: 1}],
+  ] as const) {
+    await database.exec(change);
+    const changed = await before();
+    expect(await merge(database.source, backup, mode, {dryRun: true})).toEqual(counted(more));
+    expect(await before()).toEqual(changed);
+    expect(await merge(database.source, backup, mode)).toEqual(counted(more));
+    expect(await before()).toEqual(rows);
+    expect(await database.rows(identities)).toEqual(kinds);
+  }
+});
+
 test('a foreign key with CASCADE does not delete rows of a table that is not named', async () => {
   const database = await made(`CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (id int PRIMARY KEY,
     p int REFERENCES p ON DELETE CASCADE); INSERT INTO p VALUES (1)`);

@@ -19,7 +19,7 @@ export type MergedPair = {
   columns: readonly Column[];
   /** Names of columns that only the living table has. */
   added: readonly string[];
-  /** Names of columns that take no value from an UPDATE. */
+  /** Names of those that take no value from an UPDATE: `GENERATED ALWAYS AS IDENTITY`. */
   fixed: readonly string[];
 };
 
@@ -71,7 +71,7 @@ export async function fitOf(
     staged: staged.name,
     key: now.key,
     columns: then.columns,
-    fixed: fixed.map(([column]) => column!),
+    fixed: fixed.map(([column]) => column!).filter((column) => stores.has(column)),
     added: now.columns.filter((column) => !stores.has(column.name)).map((column) => column.name),
   };
 }

@@ -1,10 +1,11 @@
 import {BkpError} from '../../../errors/index.ts';
 import type {MergedTable, MergeMode} from '../../source.ts';
-import {type Column, columnList} from '../catalog/columns.ts';
+import {columnList} from '../catalog/columns.ts';
 import type {Connection} from '../connection/connection.ts';
 import {serverWords} from '../connection/errors.ts';
 import {quoteIdent} from '../connection/quote.ts';
 import {fixSettings} from '../connection/session.ts';
+import {withFreeIdentities} from './identities.ts';
 import {fitOf, type MergedPair} from './merge-fit.ts';
 import {parentsFirst, requireNoCascade} from './references.ts';
 import {withSilentTriggers} from './silenced.ts';
@@ -20,6 +21,8 @@ type MergeOptions = {
   signal?: AbortSignal | undefined;
   notice?: ((text: string) => void) | undefined;
 };
+
+type BringBackOptions = {mode: MergeMode; signal: AbortSignal | undefined};
 
 const lockTimeoutSeconds = 30;
 
@@ -43,7 +46,7 @@ export async function mergeTables(
     const ordered = await parentsFirst(connection, pairs);
     const merged = await withSilentTriggers(connection, pairs, {
       notice,
-      work: () => bringBack(connection, ordered, {mode, signal}),
+      work: () => bringBackIdentities(connection, ordered, {mode, signal}),
     });
     signal?.throwIfAborted();
     await connection.run(dryRun ? 'ROLLBACK' : 'COMMIT');
@@ -86,11 +89,37 @@ const isNew = (pair: MergedPair) =>
 const isOther = (pair: MergedPair) =>
   pair.key.length === 0 ? 'false' : `pg_catalog.record_image_ne(${rowOf(pair, 't')}, ${rowOf(pair, 's')})`;
 
+/** Columns that take no value from an UPDATE get one only where a row has another value than in the backup. */
+async function bringBackIdentities(
+  connection: Connection,
+  pairs: readonly MergedPair[],
+  options: BringBackOptions,
+): Promise<ReadonlyMap<string, MergedTable>> {
+  const free: MergedPair[] = [];
+  for (const pair of pairs) if (await hasOtherIdentities(connection, pair)) free.push(pair);
+  const tables = free.map(({living, fixed}) => ({living, columns: fixed}));
+  return withFreeIdentities(connection, tables, () =>
+    bringBack(
+      connection,
+      pairs.map((pair) => (free.includes(pair) ? {...pair, fixed: []} : pair)),
+      options,
+    ),
+  );
+}
+
+async function hasOtherIdentities(connection: Connection, pair: MergedPair): Promise<boolean> {
+  const {fixed, key, living, staged} = pair;
+  if (fixed.length === 0 || key.length === 0) return false;
+  const differ = fixed.map((column) => `t.${quoteIdent(column)} <> s.${quoteIdent(column)}`).join(' OR ');
+  const sql = `SELECT EXISTS (SELECT FROM ${living} t JOIN ${staged} s ON ${isSame(pair)} WHERE ${differ})`;
+  return (await connection.value(sql)) === 't';
+}
+
 /** Rows are deleted before others come, those that refer to others first, and come in the opposite order. */
 async function bringBack(
   connection: Connection,
   pairs: readonly MergedPair[],
-  {mode, signal}: {mode: MergeMode; signal: AbortSignal | undefined},
+  {mode, signal}: BringBackOptions,
 ): Promise<ReadonlyMap<string, MergedTable>> {
   const merged = new Map<string, MergedTable>();
   await connection.run('SET CONSTRAINTS ALL DEFERRED');
@@ -110,9 +139,7 @@ async function bringBack(
   for (const pair of pairs) {
     const {living, staged, columns, key, fixed} = pair;
     const of = merged.get(pair.name)!;
-    // A key that is an identity column is the same in both.
-    const isFixed = ({name}: Column) => fixed.includes(name) && key.some((part) => part.name === name);
-    const changeable = columns.filter((column) => !isFixed(column));
+    const changeable = columns.filter((column) => !fixed.includes(column.name));
     if (key.length > 0 && changeable.length > 0) {
       const changed = `EXISTS (SELECT FROM ${staged} s WHERE ${isSame(pair)} AND ($differ))`;
       await requireNoCascade(connection, pair, {on: 'update', condition: changed});
