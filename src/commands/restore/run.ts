@@ -78,11 +78,14 @@ export function statementOf(
   ].join(' ');
 }
 
-/** `orders` or `orders=orders_before`; a name with `=` in it is written in double quotes. */
+/**
+ * `orders` or `orders=orders_before`; a name with `=` in it is written in double quotes. The backup knows whether a
+ * table has quotes in its name; a new name in quotes is the one between them.
+ */
 function tableOf(written: string): string {
   const renamed = quotedName(written) === undefined && /^((?:"(?:[^"]|"")*"|[^=])+?)=(.+)$/s.exec(written);
   const [, name = written, as] = renamed || [];
-  return `TABLE ${quoteName(name)}${as === undefined ? '' : ` AS ${quoteName(as)}`}`;
+  return `TABLE ${quoteName(name)}${as === undefined ? '' : ` AS ${quoteName(quotedName(as) ?? as)}`}`;
 }
 
 async function runDatabaseRestore(deps: CommandDeps, options: RestoreOptions & {root: string}): Promise<void> {

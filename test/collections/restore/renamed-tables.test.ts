@@ -113,7 +113,7 @@ describe('a table under another name', () => {
     place.exec(`UPDATE orders SET total = 60 WHERE id = 2; INSERT INTO orders (total) VALUES (3)`);
     await place.bench.backup('c', 'incremental');
     await place.restore(['orders AS "o "']);
-    expect(place.all('SELECT id, total FROM "o "')).toEqual(['1|5', '2|60', '4|3']);
+    expect(place.all('SELECT id, total FROM """o """')).toEqual(['1|5', '2|60', '4|3']);
   });
 
   test.each([

@@ -33,7 +33,7 @@ describe('RESTORE … TABLE', () => {
   test('finds a table by its name as it is, or as SQL writes it', async () => {
     const place = await placeWith('CREATE TABLE "my table" (id INTEGER PRIMARY KEY); CREATE TABLE "a.b" (id)');
     await place.bench.backup('c', 'full');
-    await place.restore(['"my table"', 'a.b AS "my copy"'], 'quoted.db');
+    await place.restore(['"my table"', 'a.b AS my copy'], 'quoted.db');
     expect(place.all(namesIn, 'quoted.db')).toEqual(['my copy', 'my table']);
     await place.restore(['my table', '"a.b"'], 'plain.db');
     expect(place.all(namesIn, 'plain.db')).toEqual(['a.b', 'my table']);

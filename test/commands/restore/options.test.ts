@@ -24,6 +24,7 @@ test.each([
   [['database', '--table', 'orders', '--table', 'my table'], 'RESTORE `database` TABLE orders, TABLE `my table`'],
   [['shop', '--table', 'orders=old orders', '--at', '-1day'], "RESTORE shop TABLE orders AS `old orders` AT '-1day'"],
   [['shop', '--table', '"my table"=copy'], 'RESTORE shop TABLE `"my table"` AS copy'],
+  [['shop', '--table', 'orders="my copy"'], 'RESTORE shop TABLE orders AS `my copy`'],
   [['shop', '--table', '"a=b"', '--table', '"c=d"=e'], 'RESTORE shop TABLE `"a=b"`, TABLE `"c=d"` AS e'],
   [['shop', '--into', "./it's.db", '--dry-run'], "RESTORE shop INTO './it''s.db' WITH (DRY_RUN='true')"],
   [

@@ -59,7 +59,7 @@ function findWanted(parts: BackupParts, wanted: readonly WantedTable[]): Found {
     }
     (isTable ? tables : objects).add(name);
     for (const [table, virtual] of owners) if (virtual === name) tables.add(table);
-    const newName = as === undefined ? name : newTableName(quotedName(as) ?? as);
+    const newName = as === undefined ? name : newTableName(as);
     if (newName === name) continue;
     if (!isTable) throw keepsName(name);
     names.set(name, newName);
