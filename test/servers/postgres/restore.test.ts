@@ -85,6 +85,47 @@ test('a table comes back under another name beside the living one, with all that
   expect(await database.rows("(SELECT nspname FROM pg_namespace WHERE nspname LIKE '\\_bkp%')")).toEqual([]);
 });
 
+test('functions and collations with the name of a table stay what they are', async () => {
+  const database = await cluster().create();
+  onTestFinished(() => database.close());
+  await database.exec(`CREATE FUNCTION cust(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 * 2';
+    CREATE FUNCTION cust_check(int) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1 > 0';
+    CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN INSERT INTO public.audit (what) VALUES (tg_op); RETURN new; END $$;
+    CREATE COLLATION cust (provider = libc, locale = 'C');
+    CREATE TABLE cust (id int PRIMARY KEY, w int DEFAULT public.cust(3), name text COLLATE public.cust,
+      doubled int GENERATED ALWAYS AS (public.cust(id)) STORED, CONSTRAINT cust_check CHECK (cust_check(id)));
+    CREATE INDEX cust_doubled ON cust (cust(w)) WHERE cust(id) > 0;
+    CREATE TABLE audit (n serial PRIMARY KEY, what text);
+    CREATE TABLE orders (id int PRIMARY KEY, cust int REFERENCES cust (id));
+    CREATE STATISTICS cust_stats (mcv) ON id, w FROM cust;
+    CREATE TRIGGER aud AFTER INSERT ON orders FOR EACH ROW EXECUTE FUNCTION audit();
+    CREATE RULE noted AS ON DELETE TO orders DO ALSO INSERT INTO audit (what) SELECT 'gone ' || cust(old.id)
+      FROM cust WHERE cust.id = old.cust;
+    ALTER TABLE cust ENABLE ROW LEVEL SECURITY; CREATE POLICY seen ON cust USING (cust(id) > 0);
+    INSERT INTO cust VALUES (1); INSERT INTO orders VALUES (1, 1)`);
+  const tables = ['public.audit', 'public.cust', 'public.orders'];
+  const backup = await takeFull(database.source, {tables});
+  const copies = [
+    await restoreChosen(database, backup, [{name: 'cust', as: 'cust_before'}]),
+    await restoreChosen(
+      database,
+      backup,
+      tables.map((name) => ({name})),
+      {schema: 'y'},
+    ),
+  ];
+  expect(copies.map(({reported}) => reported)).toEqual([[], []]);
+  for (const table of ['cust_before', 'y.cust']) {
+    await database.exec(`INSERT INTO ${table} VALUES (5)`);
+    expect(await database.rows(table)).toEqual(['(1,6,,2)', '(5,6,,10)']);
+    await expect(database.exec(`INSERT INTO ${table} VALUES (-5)`)).rejects.toThrow('cust_check');
+  }
+  await database.exec('INSERT INTO y.orders VALUES (2, 5); DELETE FROM y.orders');
+  expect(await database.rows('(SELECT what FROM audit)')).toEqual(['(INSERT)', '(INSERT)']);
+  expect(await database.rows('(SELECT what FROM y.audit)')).toEqual(['("gone 2")', '("gone 4")', '(INSERT)']);
+});
+
 test('tables that exchange their names, and a partitioned table under another name', async () => {
   const {database, backup} = await shop();
   await restoreChosen(database, backup, [{name: 'sales', as: 'archive'}]);

@@ -47,6 +47,13 @@ test.each([
   ['-- public.orders\nselect 1', '-- public.orders\nselect 1'],
   ['select a.public.orders', 'select a.public.orders'],
   ['REFERENCES public.others(id)', 'REFERENCES public.others(id)'],
+  ['REFERENCES public.orders(id)', 'REFERENCES stage.orders(id)'],
+  ['DEFAULT public.orders(3)', 'DEFAULT public.orders(3)'],
+  ['CHECK ("We ird"."T""x" (a) > 0)', 'CHECK ("We ird"."T""x" (a) > 0)'],
+  ['EXECUTE FUNCTION public.orders()', 'EXECUTE FUNCTION public.orders()'],
+  ['(v COLLATE public.orders)', '(v COLLATE public.orders)'],
+  ['CREATE STATISTICS public.orders (mcv) ON a', 'CREATE STATISTICS stage.orders (mcv) ON a'],
+  ['INSERT INTO public.orders (a) VALUES', 'INSERT INTO stage.orders (a) VALUES'],
 ])('%s is moved to %s', (sql, moved) => {
   expect(rewrite(sql, moves)).toBe(moved);
 });

@@ -11,9 +11,13 @@ export function asIdent(name: string): string {
   return /^[a-z_][a-z0-9_]*$/u.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
 }
 
+/** What stands before the name of a table or of statistics that a list in parentheses follows. */
+const beforeRelations = new Set(['TABLE', 'INTO', 'REFERENCES', 'STATISTICS', 'ONLY']);
+
 /**
  * Replaces `schema.name` by the name in its new schema: everywhere but in comments, in the bodies of functions and in
- * strings, except for those that are cast to `regclass`, by which defaults name their sequence.
+ * strings, except for those that are cast to `regclass`, by which defaults name their sequence. A function or a
+ * collation may have the name of a table, and stays.
  * @param names new names with their schemas, as statements write them; they precede `moves`
  */
 export function rewrite(sql: string, moves: Moves, names: ReadonlyMap<string, string> = new Map()): string {
@@ -23,8 +27,9 @@ export function rewrite(sql: string, moves: Moves, names: ReadonlyMap<string, st
     const [token, dot, name] = [tokens[at]!, tokens[at + 1], tokens[at + 2]];
     if (token.kind === 'name' && dot?.text === '.' && name?.kind === 'name' && tokens[at - 1]?.text !== '.') {
       const key = `${plainName(token)}.${plainName(name)}`;
-      const target = moves.get(key);
-      const renamed = names.get(key);
+      const isMoved = (moves.has(key) || names.has(key)) && isRelation(tokens, at);
+      const target = isMoved ? moves.get(key) : undefined;
+      const renamed = isMoved ? names.get(key) : undefined;
       if (renamed !== undefined) out += renamed;
       else out += target === undefined ? `${token.text}.${name.text}` : `${asIdent(target)}.${name.text}`;
       at += 2;
@@ -34,6 +39,15 @@ export function rewrite(sql: string, moves: Moves, names: ReadonlyMap<string, st
     } else out += token.text;
   }
   return out;
+}
+
+/** Whether `schema.name` is not the name of a function or a collation. @param at the place of the schema */
+function isRelation(tokens: readonly Token[], at: number): boolean {
+  const isWord = ({kind}: Token) => kind !== 'space' && kind !== 'comment';
+  const before = tokens.slice(0, at).findLast(isWord)?.text ?? '';
+  if (before === 'COLLATE') return false;
+  const after = tokens.slice(at + 3).find(isWord)?.text;
+  return after !== '(' || beforeRelations.has(before);
 }
 
 /** pg_dump quotes keywords, which `asIdent` does not. */
