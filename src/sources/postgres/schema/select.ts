@@ -136,7 +136,7 @@ function presentIn(entries: readonly Entry[], partOf: ReadonlyMap<number, number
 }
 
 /** Change tracking is made by bkp, and not restored. */
-const isOwn = ({type, name}: Entry) => type === 'TRIGGER' && / ~bkp_\w$/u.test(name);
+const isOwn = ({type, name}: Entry) => type === 'TRIGGER' && / ~bkp_\w(?:_\d+)?$/u.test(name);
 
 type Graph = {byId: ReadonlyMap<number, Entry>; partOf: ReadonlyMap<number, number>};
 

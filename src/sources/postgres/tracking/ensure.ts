@@ -5,14 +5,15 @@ import {columnsOf} from '../catalog/columns.ts';
 import {withLockHolder} from '../catalog/lock-holder.ts';
 import type {Relation} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
+import {quoteIdent} from '../connection/quote.ts';
 import {fixSettings} from '../connection/session.ts';
 import {isTracking} from './marks.ts';
 import {
-  dropStrayTriggers,
   dropTableObjects,
   logOf,
   seenQuery,
   sharedObjects,
+  strayTriggersQuery,
   type TrackedTable,
   tableObjects,
   trackingVersion,
@@ -65,7 +66,11 @@ export async function trackInTransaction(connection: Connection, relation: Relat
   if (await isTracked(connection, table.oid, made)) return false;
   await connection.run(`LOCK TABLE ONLY ${table.name} IN SHARE ROW EXCLUSIVE MODE`);
   await connection.run('SET LOCAL client_min_messages = error');
-  await connection.run(`${dropTableObjects(table.oid)} ${dropStrayTriggers(table.name)} ${tableObjects(table)}`);
+  await connection.run(dropTableObjects(table.oid));
+  for (const [stray] of await connection.rows(strayTriggersQuery(table.oid))) {
+    await connection.run(`DROP TRIGGER ${quoteIdent(stray!)} ON ${table.name}`);
+  }
+  await connection.run(tableObjects(table));
   await giveToOwner(connection, table.oid);
   await connection.rows(
     `INSERT INTO _bkp.tracked SELECT $1, $2, (${seenQuery(table.oid)})
@@ -101,7 +106,8 @@ async function wantedOf(
   );
   const kind = await connection.value('SELECT relkind FROM pg_class WHERE oid = $1', [oid]);
   const name = (await connection.value("SELECT format('%I.%I', $1::text, $2::text)", [schema, table]))!;
-  const wanted = {oid, name, key, inherits: inherits === 't' || kind === 'p'};
+  const isPartitioned = kind === 'p';
+  const wanted = {oid, name, key, inherits: inherits === 't' || isPartitioned, isPartitioned};
   const made = createHash('sha256')
     .update(`${trackingVersion} ${tableObjects(wanted)}`)
     .digest('hex');

@@ -33,7 +33,14 @@ export type TrackedTable = {
   key: readonly KeyColumn[];
   /** It has partitions, children or parents: statements on those fire no statement trigger of it. */
   inherits: boolean;
+  isPartitioned: boolean;
 };
+
+/**
+ * The server gives each partition the row triggers of its table under the same name, and refuses ATTACH PARTITION of a
+ * table that has a trigger of that name. So that of a partitioned table has a name that no other table has.
+ */
+const rowTriggerOf = ({oid, isPartitioned}: TrackedTable) => (isPartitioned ? `"~bkp_r_${oid}"` : '"~bkp_r"');
 
 export const logOf = (oid: number) => `_bkp.log_${oid}`;
 export const logColumns = (key: readonly KeyColumn[]) => key.map((_, at) => `k${at}`).join(', ');
@@ -46,8 +53,10 @@ export const logColumns = (key: readonly KeyColumn[]) => key.map((_, at) => `k${
  * cost a tenth of row triggers, but do not fire for replicated changes and for statements on a parent or partition:
  * row triggers see those.
  */
-export function tableObjects({oid, name, key, inherits}: TrackedTable): string {
+export function tableObjects(table: TrackedTable): string {
+  const {oid, name, key, inherits} = table;
   const log = logOf(oid);
+  const rowTrigger = rowTriggerOf(table);
   const columns = logColumns(key);
   const of = (row: string) => columnList(key, `${row}.`);
   // The function of the operator *<>, whose condition pg_dump could not write for a single column.
@@ -72,10 +81,10 @@ CREATE FUNCTION ${log}_truncate() RETURNS trigger ${method} AS $$
 BEGIN INSERT INTO ${log} (${columns}) VALUES (${key.map(() => 'NULL').join(', ')}); RETURN NULL; END $$;
 CREATE TRIGGER "~bkp_t" AFTER TRUNCATE ON ${name} FOR EACH STATEMENT EXECUTE FUNCTION ${log}_truncate();
 ALTER TABLE ${name} ENABLE ALWAYS TRIGGER "~bkp_t";
-CREATE TRIGGER "~bkp_r" AFTER INSERT OR UPDATE OR DELETE ON ${name} FOR EACH ROW EXECUTE FUNCTION ${log}_row();
+CREATE TRIGGER ${rowTrigger} AFTER INSERT OR UPDATE OR DELETE ON ${name} FOR EACH ROW EXECUTE FUNCTION ${log}_row();
 `;
-  if (inherits) return `${common}ALTER TABLE ${name} ENABLE ALWAYS TRIGGER "~bkp_r";`;
-  return `${common}ALTER TABLE ${name} ENABLE REPLICA TRIGGER "~bkp_r";
+  if (inherits) return `${common}ALTER TABLE ${name} ENABLE ALWAYS TRIGGER ${rowTrigger};`;
+  return `${common}ALTER TABLE ${name} ENABLE REPLICA TRIGGER ${rowTrigger};
 CREATE FUNCTION ${log}_new() RETURNS trigger ${method} AS $$
 BEGIN INSERT INTO ${log} (${columns}) SELECT ${of('n')} FROM bkp_n n; RETURN NULL; END $$;
 CREATE FUNCTION ${log}_old() RETURNS trigger ${method} AS $$
@@ -89,9 +98,10 @@ CREATE TRIGGER "~bkp_d" AFTER DELETE ON ${name} REFERENCING OLD TABLE AS bkp_o
 CREATE TRIGGER "~bkp_k" AFTER UPDATE ON ${name} FOR EACH ROW WHEN (${differ}) EXECUTE FUNCTION ${log}_row();`;
 }
 
-/** Triggers of a copy of the database, whose tracking belongs to other tables. */
-export const dropStrayTriggers = (name: string) =>
-  ['i', 'u', 'd', 'k', 'r', 't'].map((kind) => `DROP TRIGGER IF EXISTS "~bkp_${kind}" ON ${name};`).join(' ');
+/** Names of triggers that write to another table's log, as in a copy of the database; partitions follow their table. */
+export const strayTriggersQuery = (oid: number) => `
+SELECT t.tgname FROM pg_trigger t
+WHERE t.tgrelid = ${oid} AND t.tgparentid = 0 AND NOT t.tgisinternal AND t.tgname ~ '^~bkp_[a-z](_[0-9]+)?$'`;
 
 /** Removes the log, and with its functions the triggers, of which bkp need not own the table. */
 export function dropTableObjects(oid: number): string {
@@ -129,7 +139,7 @@ SELECT md5(concat_ws('|',
       ORDER BY t.tgrelid, t.oid)
     FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
     WHERE p.pronamespace = to_regnamespace('_bkp') AND (t.tgrelid = ${oid} OR t.tgrelid = to_regclass('${logOf(oid)}')
-      OR t.tgrelid IN (SELECT relid FROM pg_partition_tree(${oid})))),
+      OR (t.tgrelid IN (SELECT relid FROM pg_partition_tree(${oid})) AND p.proname ~ '^log_${oid}_'))),
   (SELECT string_agg(concat_ws(',', relid::oid, pg_relation_filenode(relid)), ';' ORDER BY relid::oid)
     FROM pg_partition_tree(${oid}) WHERE relid <> ${oid}),
   (SELECT string_agg(concat_ws(',', attrelid, attnum, xmin), ';' ORDER BY attrelid, attnum) FROM pg_attribute
