@@ -65,7 +65,7 @@ export async function requireDatabase(
   throw new BkpError('PRECONDITION', `the backups of ${of.collection} are of another database: ${placeText(known)}`, {
     cause: isCopy
       ? `${placeText(now)} is a copy of it, or it was moved there`
-      : `${placeText(now)} is ${isSamePlace(known, now) ? 'a file with another identity' : 'at another place'}`,
+      : `${placeText(now)} is ${isSamePlace(known, now) ? 'a database with another identity' : 'at another place'}`,
     next: `name that database with --source; or, if the collection is to continue with this one: ${of.statement}`,
     context: {collection: of.collection},
   });

@@ -105,22 +105,20 @@ export class PostgresSource implements TableSource {
     remove: async (id) => removeScratch(await this.#shared(), id),
   };
 
+  /** Where nothing may be written, the database has no number of bkp's: its own takes that place. */
   async identity(): Promise<string | undefined> {
-    return identityOf(await this.#shared());
+    const connection = await this.#shared();
+    const kept = await identityOf(connection);
+    return kept ?? (whyScanned(connection, this.#mode) === undefined ? undefined : ownNumber(connection));
   }
 
-  /** A database of a cluster; a physical copy of the cluster has the same one. */
   async origin(): Promise<Origin | undefined> {
     const connection = await this.#shared();
-    const [row] = await connection.rows(
-      `SELECT system_identifier, (SELECT oid FROM pg_database WHERE datname = current_database())
-        FROM pg_control_system()`,
-    );
     const {host, port} = connection.facts.endpoint;
     return {
       host: host.startsWith('/') ? hostname() : host,
       path: `${host}:${port}/${this.#resolve().database}`,
-      file: `${row![0]}-${row![1]}`,
+      file: await ownNumber(connection),
     };
   }
 
@@ -296,4 +294,13 @@ export class PostgresSource implements TableSource {
   async #own(what: string): Promise<Connection> {
     return connect(this.#resolve(), `bkp ${what}`, this.#options);
   }
+}
+
+/** Of a database in its cluster. A physical copy of the cluster has the same one; a database made anew has another. */
+async function ownNumber(connection: Connection): Promise<string> {
+  const [row] = await connection.rows(
+    `SELECT system_identifier, (SELECT oid FROM pg_database WHERE datname = current_database())
+      FROM pg_control_system()`,
+  );
+  return `${row![0]}-${row![1]}`;
 }

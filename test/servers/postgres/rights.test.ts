@@ -141,6 +141,43 @@ test('two roles share change tracking when the second one is a member of the fir
   }
 });
 
+test('with tracking=scan, a database that was dropped and made anew does not continue the backups', async () => {
+  const made = 'CREATE TABLE t (id int PRIMARY KEY)';
+  const database = await databaseWith(`${made}; INSERT INTO t SELECT generate_series(1, 50)`);
+  const {folder, port} = cluster();
+  const url = `postgres://postgres@/${database.name}?host=${encodeURIComponent(join(folder, 's'))}&port=${port}`;
+  const desk = deskOf(database, 'postgres', {BKP_SOURCE: `postgres::url=${url};tracking=scan`});
+  await done(
+    desk,
+    'sql',
+    `CREATE BACKUP COLLECTION c (TABLE t)
+     WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true', KEEP_LAST='1')`,
+  );
+  await done(desk, 'sql', '--wait', 'BACKUP c');
+  const admin = await cluster().client('postgres');
+  await admin.query(`DROP DATABASE ${database.name} WITH (FORCE)`);
+  await admin.query(`CREATE DATABASE ${database.name}`);
+  await admin.end();
+  const anew = await cluster().client(database.name);
+  await anew.query(made);
+  await anew.end();
+  for (const statement of ['BACKUP c INCREMENTAL', 'BACKUP c INCREMENTAL OR FULL', 'BACKUP c']) {
+    const {status, stderr} = await desk.bkp('sql', '--wait', statement);
+    expect(status, stderr).toBe(12);
+    expect(stderr).toContain('the backups of c are of another database');
+  }
+  // Who adopts it has the rows of the one before for a while.
+  await done(desk, 'sql', '--wait', "BACKUP c WITH (ADOPT='true')");
+  await done(desk, 'sql', '--wait', 'BACKUP c');
+  const {stdout} = await desk.bkp('sql', '--format', 'json', 'SHOW BACKUPS IN c');
+  expect(
+    stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line).rows),
+  ).toContain(50);
+});
+
 test('tracking=scan only reads, with SELECT alone, and gives increments too', async () => {
   const database = await databaseWith(`CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1);
     CREATE ROLE scanner LOGIN; GRANT SELECT ON t TO scanner`);
