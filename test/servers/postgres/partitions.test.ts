@@ -1,7 +1,8 @@
 import {execFileSync} from 'node:child_process';
 import {join} from 'node:path';
-import {expect, onTestFinished, test} from 'vitest';
-import {takeFull, takeIncrement} from '../../sources/layers.ts';
+import {expect, onTestFinished, test, vi} from 'vitest';
+import {Connection} from '../../../src/sources/postgres/connection/connection.ts';
+import {restore, takeFull, takeIncrement} from '../../sources/layers.ts';
 import {type Cluster, clusterOfFile, type TestDatabase} from './cluster.ts';
 import {addressOf, openPostgresDesk} from './desk.ts';
 
@@ -139,4 +140,67 @@ test('a copy of the database loses the triggers of the one that it was copied fr
   await copy.exec("UPDATE part SET v = 'x' WHERE id = 1; INSERT INTO part VALUES (4, '2020-07-07', 'a')");
   const next = await takeIncrement(copy.source, 'd', full);
   expect(next.layers['public.part']!.map(({kind}) => kind)).toEqual(['base', 'delta']);
+});
+
+/** Runs a statement of another session once, before the backup's first statement of a kind. */
+function before(pattern: RegExp, database: TestDatabase, sql: string): void {
+  const original = Connection.prototype.run;
+  let isDue = true;
+  const first = async function (this: Connection, statement: string) {
+    if (isDue && pattern.test(statement)) {
+      isDue = false;
+      await database.exec(sql);
+    }
+    return original.call(this, statement);
+  };
+  vi.spyOn(Connection.prototype, 'run').mockImplementation(first as typeof original);
+  onTestFinished(() => void vi.restoreAllMocks());
+}
+
+const joining = "CREATE TABLE part_b (LIKE part INCLUDING ALL); INSERT INTO part_b VALUES (7, '2021-05-05', 'b')";
+const begin = /^BEGIN ISOLATION LEVEL REPEATABLE READ/u;
+
+test.each([
+  ['joins', attach('part_b', 2021)],
+  ['leaves', 'ALTER TABLE part DETACH PARTITION part_a'],
+])('a backup fits its rows when a partition %s after its schema was read', async (_, sql) => {
+  const database = await filled(cluster(), `${schema} ${joining}`);
+  before(begin, database, sql);
+  const full = await takeFull(database.source, {tables: ['public.part']});
+  const target = await filled(cluster(), 'SELECT 1');
+  await restore(target.source, full);
+  expect(await target.rows('part')).toEqual(await database.rows('part'));
+});
+
+test('a table that becomes a partition while the backup begins is not taken twice', async () => {
+  const database = await filled(cluster(), `${schema} ${joining}`);
+  before(begin, database, attach('part_b', 2021));
+  await expect(takeFull(database.source, {tables: ['public.part', 'public.part_b']})).rejects.toMatchObject({
+    code: 'SOURCE_LOCKED',
+    message: 'table public.part_b became a partition of another one while the backup began',
+  });
+});
+
+test('rows of a table that becomes a partition while its table is read end the backup', async () => {
+  const database = await filled(cluster(), `${schema} ${joining}`);
+  const snapshot = await database.source.snapshot({tables: ['public.part']});
+  onTestFinished(() => snapshot.close());
+  await database.exec(`CREATE TABLE young (LIKE part INCLUDING ALL); INSERT INTO young VALUES (9, '2024-04-04', 'y');
+    ${attach('young', 2024)}`);
+  expect(await snapshot.countRows('public.part')).toBe(2);
+  await database.exec(attach('part_b', 2021));
+  expect(await snapshot.countRows('public.part')).toBe(3);
+  await expect(snapshot.confirm()).rejects.toMatchObject({
+    code: 'SOURCE_LOCKED',
+    message: 'public.part_b became a partition of public.part while the backup read the table',
+  });
+});
+
+test('a young partition does not end the backup that reads its table', async () => {
+  const database = await filled(cluster());
+  const snapshot = await database.source.snapshot({tables: ['public.part']});
+  onTestFinished(() => snapshot.close());
+  await database.exec(`${joining}; ${attach('part_b', 2021)}`);
+  expect(await snapshot.countRows('public.part')).toBe(2);
+  await snapshot.confirm();
 });

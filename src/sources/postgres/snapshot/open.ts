@@ -1,3 +1,4 @@
+import {isDeepStrictEqual} from 'node:util';
 import {BkpError} from '../../../errors/index.ts';
 import type {Mark, SnapshotOptions, TableName} from '../../source.ts';
 import {leftBehindOf} from '../catalog/left-behind.ts';
@@ -17,6 +18,7 @@ import {isMarkKnown, setMark} from '../tracking/marks.ts';
 import {isScanMark, scanMark, unreadOf} from '../tracking/scan-mark.ts';
 import {mostUnread} from './before.ts';
 import {lockText} from './from.ts';
+import {type Partitions, partitionsOf} from './partitions.ts';
 import {openReaders} from './readers.ts';
 import {PostgresSnapshot} from './snapshot.ts';
 
@@ -60,11 +62,9 @@ export async function openSnapshot(
     const mark =
       asked.track &&
       (isScanned ? nextScanMark(since?.mark) : await beginTracking(connection, asked.track.owner, tracked, options));
-    const rootOf = await partitionsOf(connection, relations);
-    const entries = await beginWithSchema(connection, relations, {
+    const {entries, rootOf} = await beginWithSchema(connection, relations, {
       options,
-      rootOf,
-      without: objects ? [] : await otherTables(connection, relations, rootOf),
+      objects,
       isIncrement: logged !== undefined,
       signal,
     });
@@ -88,6 +88,7 @@ export async function openSnapshot(
       connection,
       readers,
       relations,
+      rootOf,
       schemas,
       objects: objects ? await objectsAfter(connection, selection) : [],
       database: {
@@ -120,20 +121,20 @@ async function beginWithSchema(
   relations: readonly Relation[],
   {
     options,
-    rootOf,
-    without,
+    objects,
     isIncrement,
     signal,
   }: {
     options: OpenOptions;
-    rootOf: ReadonlyMap<number, number>;
-    without: readonly string[];
+    objects: boolean;
     isIncrement: boolean;
     signal: AbortSignal | undefined;
   },
-): Promise<readonly Entry[]> {
-  const oids = [...new Set([...relations.map(({oid}) => oid), ...rootOf.keys()])];
+): Promise<{entries: readonly Entry[]; rootOf: Partitions}> {
   for (let left = schemaTries; left > 0; left--) {
+    const rootOf = await partitionsOf(connection, relations);
+    const oids = [...new Set([...relations.map(({oid}) => oid), ...rootOf.keys()])];
+    const without = objects ? [] : await otherTables(connection, relations, rootOf);
     const before = await schemaState(connection, oids);
     const held = {
       oids,
@@ -154,7 +155,8 @@ async function beginWithSchema(
       });
     }
     await requireSameTables(connection, relations);
-    if ((await schemaState(connection, oids)) === before) return entries;
+    const isSame = (await schemaState(connection, oids)) === before;
+    if (isSame && isDeepStrictEqual(await partitionsOf(connection, relations), rootOf)) return {entries, rootOf};
     await connection.run('ROLLBACK');
   }
   throw new BkpError('SOURCE_LOCKED', `the schema of ${connection.facts.place} changes all the time`, {
@@ -216,14 +218,19 @@ async function requireKnownMark(
 }
 
 /**
- * A name may mean another table by the time it is locked, whose rows would be taken for those of the first one.
+ * A name may mean another table by the time it is locked, whose rows would be taken for those of the first one; and the
+ * rows of a partition would be taken twice.
  * @throws BkpError `SOURCE_LOCKED`
  */
 async function requireSameTables(connection: Connection, relations: readonly Relation[]): Promise<void> {
   for (const {schema, table, oid, name} of relations) {
-    const now = await connection.value('SELECT to_regclass($1)::oid', [qualified(schema, table)]);
-    if (Number(now) === oid) continue;
-    throw new BkpError('SOURCE_LOCKED', `table ${name} was replaced by another one while the backup began`, {
+    const [now] = await connection.rows('SELECT oid, relispartition FROM pg_class WHERE oid = to_regclass($1)', [
+      qualified(schema, table),
+    ]);
+    const isPartition = now?.[1] === 't';
+    if (Number(now?.[0]) === oid && !isPartition) continue;
+    const what = isPartition ? 'became a partition of another one' : 'was replaced by another one';
+    throw new BkpError('SOURCE_LOCKED', `table ${name} ${what} while the backup began`, {
       next: 'give the statement again',
       context: {table: name},
       retryable: true,
@@ -231,26 +238,11 @@ async function requireSameTables(connection: Connection, relations: readonly Rel
   }
 }
 
-/** Oids of all partitions, with the oid of their table in the collection. */
-async function partitionsOf(
-  connection: Connection,
-  relations: readonly Relation[],
-): Promise<ReadonlyMap<number, number>> {
-  const rootOf = new Map<number, number>();
-  for (const {oid, kind} of relations) {
-    if (kind !== 'partitioned') continue;
-    for (const [part] of await connection.rows('SELECT relid::oid FROM pg_partition_tree($1)', [oid])) {
-      rootOf.set(Number(part), oid);
-    }
-  }
-  return rootOf;
-}
-
 /** Patterns of pg_dump for every other table, which it would lock. */
 async function otherTables(
   connection: Connection,
   relations: readonly Relation[],
-  rootOf: ReadonlyMap<number, number>,
+  rootOf: Partitions,
 ): Promise<readonly string[]> {
   const own = new Set([...relations.map(({oid}) => oid), ...rootOf.keys()]);
   const rows = await connection.rows(`

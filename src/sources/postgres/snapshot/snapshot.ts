@@ -31,6 +31,7 @@ import {mostUnread, newSince, sinceBefore} from './before.ts';
 import {changesSince} from './changes.ts';
 import {fromOf} from './from.ts';
 import {readsByKey} from './order.ts';
+import {type Partitions, requireNoneJoined} from './partitions.ts';
 
 export type OpenedSnapshot = {
   /** In a transaction that holds the snapshot and a lock of every table. */
@@ -38,6 +39,8 @@ export type OpenedSnapshot = {
   /** They see the same snapshot, and read bases at the same time; one of them may be `connection`. */
   readers: readonly Connection[];
   relations: readonly Relation[];
+  /** Of the relations, when their schemas were read. */
+  rootOf: Partitions;
   schemas: readonly TableSchema[];
   objects: readonly SchemaObject[];
   database: DatabaseFacts;
@@ -176,9 +179,10 @@ export class PostgresSnapshot implements Snapshot {
   }
 
   async confirm(): Promise<void> {
-    const {connection, mark, owner} = this.#opened;
+    const {connection, mark, owner, relations, rootOf} = this.#opened;
     // A transaction that was ended by the server answers with an error.
     await connection.value('SELECT 1');
+    await requireNoneJoined(connection, relations, rootOf);
     await connection.run('COMMIT');
     if (mark !== undefined && !isScanMark(mark)) await confirmMark(connection, owner!, mark);
   }
