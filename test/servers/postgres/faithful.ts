@@ -1,7 +1,7 @@
 /** Objects of every kind that a table can have or need, and that pg_dump writes. */
 export const wildSchema =
   String.raw`
-  COMMENT ON SCHEMA public IS 'of all';
+  ALTER SCHEMA public OWNER TO wild_owner; COMMENT ON SCHEMA public IS 'of all';
   CREATE SCHEMA app; CREATE SCHEMA "Odd Schema"; CREATE SCHEMA lib;
   COMMENT ON SCHEMA app IS 'the application';
   GRANT USAGE ON SCHEMA app TO wild_reader;

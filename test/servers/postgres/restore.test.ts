@@ -254,6 +254,24 @@ test('a restore that fails leaves nothing of what it made, and what somebody use
   expect(await target.rows("(SELECT proname FROM pg_proc WHERE proname = 'stamp')")).toEqual([]);
 });
 
+test('the schema public gets its owner if it is empty, and loses it again when the restore fails', async () => {
+  const database = await cluster().create();
+  onTestFinished(() => database.close());
+  await database.exec(`CREATE ROLE public_owner; ALTER SCHEMA public OWNER TO public_owner;
+    CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE u (id int PRIMARY KEY)`);
+  const backup = await takeFull(database.source, {tables: ['public.t', 'public.u']});
+  const target = await cluster().create();
+  onTestFinished(() => target.close());
+  const owner = "(SELECT nspowner::regrole FROM pg_namespace WHERE nspname = 'public')";
+  await (await loadStaging(target.source, backup)).discard();
+  expect(await target.rows(owner)).toEqual(['(pg_database_owner)']);
+  await restoreChosen(target, backup, [{name: 't'}]);
+  expect(await target.rows(owner)).toEqual(['(public_owner)']);
+  await target.exec('ALTER SCHEMA public OWNER TO pg_database_owner');
+  await restoreChosen(target, backup, [{name: 'u'}]);
+  expect(await target.rows(owner)).toEqual(['(pg_database_owner)']);
+});
+
 test('what a killed restore made is removed together with its staging schemas', async () => {
   const {backup} = await shop();
   const target = await cluster().create();

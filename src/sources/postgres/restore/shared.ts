@@ -23,11 +23,16 @@ export async function createShared(
 ): Promise<readonly string[]> {
   const drops: string[] = [];
   const present = new Set<string>();
+  // Before its owner or its grants are changed.
+  const isPublicFresh = await isFresh(connection);
   for (const object of objects) {
     const {type, name, schema, sql, value, owner, called = ''} = object;
+    if (called === 'SCHEMA public' && isPublicFresh) {
+      drops.push(...(await givePublic(connection, {owner, leftOut})));
+    }
     if (sql === '') continue;
     if (type === 'ACL' || type === 'COMMENT') {
-      if (!present.has(keyOf(schema, name)) || (type === 'ACL' && (await isFresh(connection, name)))) {
+      if (!present.has(keyOf(schema, name)) || (type === 'ACL' && name === 'SCHEMA public' && isPublicFresh)) {
         await leftOut.try(connection, sql, {of: keyOf(schema, name).replace(/^[A-Z ]+ /u, '')});
       }
       continue;
@@ -82,14 +87,32 @@ function keyOf(schema: string, name: string): string {
 const shown = (called: string) => called.replaceAll('"', '').replaceAll(/[\r\n]/gu, ' ');
 
 /** Every new database has the schema `public`: unless somebody has changed its grants, it gets those of the source. */
-async function isFresh(connection: Connection, name: string): Promise<boolean> {
-  if (name !== 'SCHEMA public') return false;
+async function isFresh(connection: Connection): Promise<boolean> {
   const isInitial = await connection.value(
     `SELECT n.nspacl IS NOT DISTINCT FROM p.initprivs FROM pg_namespace n LEFT JOIN pg_init_privs p
       ON p.classoid = 'pg_namespace'::regclass AND p.objoid = n.oid WHERE n.nspname = 'public'`,
   );
   return isInitial === 't';
 }
+
+/**
+ * Likewise its owner, unless something is in it. Every new database has it, so no statement of the backup creates it.
+ * @returns statements that give it back
+ */
+async function givePublic(
+  connection: Connection,
+  {owner, leftOut}: {owner: string; leftOut: LeftOut},
+): Promise<readonly string[]> {
+  const before = await connection.value(
+    `SELECT r.rolname FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner
+      WHERE n.nspname = 'public' AND NOT EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = n.oid)`,
+  );
+  if (owner === '' || before === undefined || before === owner) return [];
+  await leftOut.try(connection, ownedBy(owner), {of: 'public'});
+  return [ownedBy(before)];
+}
+
+const ownedBy = (role: string) => `ALTER SCHEMA public OWNER TO ${quoteIdent(role)}`;
 
 function dropOf({type, name, called = '', sql}: SharedObject): string | undefined {
   if (called !== '') return `DROP ${called}`;
