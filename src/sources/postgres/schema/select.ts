@@ -14,6 +14,11 @@ export type Selection = {
   after: readonly {view: Entry | undefined; entry: Entry}[];
   /** Not in the backup, because they need tables that are not. */
   without: readonly Entry[];
+  /**
+   * What needs a table and is needed by one, such as a function with the type of a row as its argument in a default.
+   * What tables need is created before all tables, so a restore could not create it.
+   */
+  entangled: readonly {entry: Entry; by: Entry}[];
 };
 
 export type TableParts = {
@@ -87,17 +92,27 @@ export function select(
   const partOf = new Map(tables);
   for (const entry of entries) {
     const step = isOwn(entry) ? undefined : stepOf[entry.type];
-    const root = step === undefined ? undefined : (tables.get(entry.id) ?? ownerOf(entry, {partOf, tables, byId}));
+    // Another table may need one of these: its rows have the type of one of its columns.
+    const isOther = entry.type === 'TABLE' && !tables.has(entry.id);
+    if (step === undefined || isOther) continue;
+    const root = tables.get(entry.id) ?? ownerOf(entry, {partOf, tables, byId});
     if (root === undefined) continue;
     partOf.set(entry.id, root);
     // The comment of an index can only be created after it.
     const after = entry.type === 'COMMENT' && /^(?:INDEX|CONSTRAINT|TRIGGER|RULE|POLICY) /u.test(entry.name);
-    parts.get(root)![after ? 'finish' : step!].push(entry);
+    parts.get(root)![after ? 'finish' : step].push(entry);
   }
   const present = presentIn(entries, partOf);
   const isView = ({id, type}: Entry) => withViews && views.has(type) && present.has(id);
   const chosenViews = entries.filter(isView);
-  const needed = neededBy([...partOf.keys(), ...chosenViews.map(({id}) => id)], {byId, partOf});
+  const graph = {byId, partOf};
+  const byTables = neededBy(partOf.keys(), graph);
+  // What only views need can follow the tables, as the views do.
+  const needed = new Set(
+    [...neededBy([...partOf.keys(), ...chosenViews.map(({id}) => id)], graph)].filter(
+      (id) => byTables.has(id) || !needsTable(id, graph),
+    ),
+  );
   const shared = entries.filter((entry) => {
     const {id, type, needs} = entry;
     if (partOf.has(id) || views.has(type) || unwanted.has(type) || isOwn(entry)) return false;
@@ -120,6 +135,12 @@ export function select(
     parts,
     after: entries.filter(({id}) => isAfter.has(id)).map((entry) => ({view: viewOf.get(entry.id), entry})),
     without: others.filter(({id, type}) => !present.has(id) && (views.has(type) || type === 'FUNCTION')),
+    entangled: [...byTables]
+      .filter((id) => needsTable(id, graph))
+      .map((id) => ({
+        entry: byId.get(id)!,
+        by: byId.get([...partOf.keys()].find((part) => neededBy([part], graph).has(id))!)!,
+      })),
   };
 }
 
@@ -154,6 +175,13 @@ function ownerOf(
   }
   const owner = needs.find((id) => partOf.has(id));
   return owner === undefined ? undefined : partOf.get(owner);
+}
+
+/** Whether an entry, or what it needs, needs a part of a table. */
+function needsTable(id: number, {byId, partOf}: Graph, seen = new Set<number>()): boolean {
+  if (seen.has(id)) return false;
+  seen.add(id);
+  return (byId.get(id)?.needs ?? []).some((need) => partOf.has(need) || needsTable(need, {byId, partOf}, seen));
 }
 
 /** What entries need, transitively, except for parts of tables and other tables. */

@@ -10,7 +10,7 @@ import {fixSettings} from '../connection/session.ts';
 import {type DumpOptions, dumpSchema} from '../schema/dump.ts';
 import type {Entry} from '../schema/entries.ts';
 import {withIndexNeeds} from '../schema/index-needs.ts';
-import {select} from '../schema/select.ts';
+import {type Selection, select} from '../schema/select.ts';
 import {schemaState} from '../schema/state.ts';
 import {objectsAfter, sharedText, tableSchemaOf} from '../schema/table-schema.ts';
 import {ensureShared, ensureTracked} from '../tracking/ensure.ts';
@@ -70,6 +70,7 @@ export async function openSnapshot(
     });
     if (logged !== undefined) await requireKnownMark(connection, logged);
     const selection = select(await withIndexNeeds(connection, entries), relations, {rootOf, withViews: objects});
+    requireNotEntangled(selection);
     if (selection.without.length > 0) {
       const names = selection.without.map(({schema, name}) => `${schema}.${name}`);
       asked.notice?.(`not in the backup, because they need what is not: ${names.join(', ')}`);
@@ -109,6 +110,17 @@ export async function openSnapshot(
     await connection.close();
     throw error;
   }
+}
+
+/** @throws BkpError `UNSUPPORTED` if no restore could create what a table needs */
+function requireNotEntangled({entangled: [first]}: Selection): void {
+  if (first === undefined) return;
+  const {entry, by} = first;
+  const nameOf = ({schema, name}: Entry) => (schema === '' ? name : `${schema}.${name}`);
+  throw new BkpError('UNSUPPORTED', `${nameOf(by)} needs the ${entry.type.toLowerCase()} ${nameOf(entry)}`, {
+    cause: 'that needs a table itself, and bkp creates what tables need before the tables',
+    next: 'leave out the table that uses it: EXCEPT (TABLE …), or a collection of the other tables',
+  });
 }
 
 /**
