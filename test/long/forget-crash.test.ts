@@ -2,8 +2,9 @@ import {expect, test} from 'vitest';
 import type {Store} from '../../src/stores/index.ts';
 import {mendKeys, type Vault} from '../../src/vault/index.ts';
 import {faultyStore} from '../helpers/faulty-store.ts';
-import {fakeHost, keysOf} from '../vault/helpers.ts';
+import {keysOf} from '../vault/helpers.ts';
 import {
+  asProcess,
   change,
   copyOf,
   expectWhole,
@@ -29,15 +30,7 @@ test('keys are forgotten or kept, whatever store call is the last one, and the n
   const first = await open(start);
   await change(start, first, rotate);
   await reencrypt(start, first);
-  const attempt = async (store: Store, pid: number) => {
-    const dead = Array.from({length: pid}, (_, n) => n);
-    const vault = await open(store, {host: {...fakeHost(pid), isAlive: (other) => !dead.includes(other)}});
-    try {
-      return await forget(store, vault);
-    } finally {
-      vault.close();
-    }
-  };
+  const attempt = (store: Store, pid: number) => asProcess(store, pid, (vault) => forget(store, vault));
   const counting = faultyStore(await copyOf(start), {at: 0, fault: 'end after'});
   await attempt(counting, 1);
   const calls = counting.calls.length;

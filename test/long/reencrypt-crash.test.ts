@@ -1,8 +1,8 @@
 import {expect, test} from 'vitest';
 import type {Store} from '../../src/stores/index.ts';
 import {faultyStore} from '../helpers/faulty-store.ts';
-import {fakeHost} from '../vault/helpers.ts';
 import {
+  asProcess,
   change,
   copyOf,
   expectWhole,
@@ -17,15 +17,7 @@ import {
 test('a re-encryption that ends at any store call leaves every backup whole, and the next one goes on', async () => {
   const {store: start, old, backups} = await made();
   await change(start, await open(start), rotate);
-  const attempt = async (store: Store, pid: number) => {
-    const dead = Array.from({length: pid}, (_, n) => n);
-    const vault = await open(store, {host: {...fakeHost(pid), isAlive: (other) => !dead.includes(other)}});
-    try {
-      return await reencrypt(store, vault);
-    } finally {
-      vault.close();
-    }
-  };
+  const attempt = (store: Store, pid: number) => asProcess(store, pid, (vault) => reencrypt(store, vault));
   const counting = faultyStore(await copyOf(start), {at: 0, fault: 'end after'});
   await attempt(counting, 1);
   const calls = counting.calls.length;

@@ -30,6 +30,17 @@ import {
 export const open = (store: Store, options: Partial<VaultOptions> = {}) =>
   openVault({store, create: true, encryption: encryptedWith(testKey), clock: fakeClock(), graceMs: 0, ...options});
 
+/** Opens the vault as a process that finds those with lower ids dead, and closes it after the work. */
+export async function asProcess<T>(store: Store, pid: number, work: (vault: Vault) => Promise<T>): Promise<T> {
+  const isAlive = (other: number) => other >= pid;
+  const vault = await open(store, {host: {...fakeHost(pid), isAlive}});
+  try {
+    return await work(vault);
+  } finally {
+    vault.close();
+  }
+}
+
 export const unlocked = async (store: Store, vault: Vault) => unlock(store, testKey, {vault: vault.id});
 
 export async function change(store: Store, vault: Vault, what: Parameters<typeof changeKeys>[2]) {
