@@ -95,24 +95,25 @@ function anyWish(history: History, random: Random): Wish {
   };
 }
 
-/** The same restore, from a store that counts what is read of packs. */
+/** The same restore, from a store that counts the bytes of packs that are read; what is read twice counts once. */
 async function end(history: History, {point, target, tables, ...options}: Wish & {dryRun?: boolean}): Promise<End> {
   const notices: string[] = [];
-  let fetched = 0;
+  const fetched = new Set<string>();
   const bench = inProcess({
     ...{database: history.database, cluster: history.cluster, notice: (text) => void notices.push(text)},
     store: (store) =>
       wrapStore(store, {
         get: async (key, range) => {
           const bytes = await store.get(key, range);
-          if (key.startsWith('packs/')) fetched += bytes.byteLength;
+          const start = range?.start ?? 0;
+          if (key.startsWith('packs/')) bytes.forEach((_, at) => void fetched.add(`${key} ${start + at}`));
           return bytes;
         },
       }),
   });
   return bench.restore('c', target, point, tables, options).then(
-    (report) => ({report, notices, fetched}),
-    (error: BkpError) => ({error, notices, fetched}),
+    (report) => ({report, notices, fetched: fetched.size}),
+    (error: BkpError) => ({error, notices, fetched: fetched.size}),
   );
 }
 

@@ -118,9 +118,11 @@ function rowsOf(path: string, table: string, columns: readonly string[]): ModelR
     const select = db.prepare(`SELECT ${terms.join(', ')} FROM main.${quoted(table)}`);
     select.setReadBigInts(true);
     select.setReturnArrays(true);
-    return (select.all() as unknown as (string | Value['value'])[][]).map((row) => {
+    // A table with another key than the backup's, which is replaced with its schema: its rows are those of no key.
+    const isKnown = parts.every(({at}) => at >= 0);
+    return (select.all() as unknown as (string | Value['value'])[][]).map((row, number) => {
       const values = columns.map((_, at) => ({type: row[2 * at] as string, value: row[2 * at + 1] as Value['value']}));
-      const key = parts.map(({at, collation}) => keyOf(values[at]!, collation));
+      const key = isKnown ? parts.map(({at, collation}) => keyOf(values[at]!, collation)) : [`row ${number}`];
       return {columns, values, key: key.join('|'), hasNull: key.includes('null')};
     });
   } finally {
