@@ -61,13 +61,18 @@ function deltaOf(
   async function* rows(): AsyncGenerator<Segment> {
     const {create, insert} = rowShape(table);
     const text = `${insert} ${found}`;
-    changedRows = connection.number(`SELECT count(*) ${found}`, 0n, BigInt(changed));
     let limit = rowsAtOnce;
     for (let done = 0; done < touched.count; ) {
-      const segment = maker.make({create, insert: text, params: [BigInt(done)]}, limit);
+      // No segment has rows of logged keys, which come first and are counted, and of keys of earlier deltas.
+      const isLogged = done < changed;
+      const wanted = isLogged ? Math.min(limit, changed - done) : limit;
+      const segment = maker.make({create, insert: text, params: [BigInt(done)]}, wanted);
+      if (isLogged) changedRows += segment.rows;
       if (segment.rows > 0) yield {bytes: segment.bytes, rows: segment.rows};
       done += segment.limit;
-      limit = segment.bytes.byteLength * 2 <= targetBytes ? Math.min(segment.limit * 2, rowsAtOnce) : segment.limit;
+      const isSmall = segment.bytes.byteLength * 2 <= targetBytes;
+      if (segment.limit < wanted) limit = segment.limit;
+      else if (isSmall && wanted === limit) limit = Math.min(limit * 2, rowsAtOnce);
     }
     const anyNull = `SELECT 1 FROM ${touched.name} AS k WHERE ${nulls.join(' OR ')}`;
     if (nulls.length === 0 || connection.get(anyNull) === undefined) return;
