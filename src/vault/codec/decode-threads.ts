@@ -13,6 +13,8 @@ export type DecodeJob = {
 
 /** More threads than this outrun a disk, and each needs about 15 MiB of memory. */
 const mostThreads = 4;
+/** Then threads without work end, because what follows may need their memory: after a restore's data, its check. */
+export const idleMs = 200;
 
 /**
  * Decodes and hashes on threads of its own, started by the first job. Node's thread pool takes one chunk a
@@ -20,18 +22,32 @@ const mostThreads = 4;
  */
 export class DecodeThreads {
   #pool: ThreadPool<DecodeJob, boolean> | undefined;
+  #running = 0;
+  #idle: NodeJS.Timeout | undefined;
 
   /**
    * @returns false when a chunk is not what was written, or when the thread ended: decode again on this thread, which
    *   succeeds or throws what is wrong
    */
   async decode(job: DecodeJob): Promise<boolean> {
+    clearTimeout(this.#idle);
     this.#pool ??= new ThreadPool('decode-thread', import.meta.url, {
       threads: Math.min(mostThreads, availableParallelism()),
     });
+    this.#running += 1;
     const {buffer} = job.stored;
     // Moved instead of copied where possible: bytes that a store returned belong to the caller.
     const transfer = buffer.byteLength === job.stored.length ? [buffer as ArrayBuffer] : [];
-    return this.#pool.run(job, transfer).catch(() => false);
+    try {
+      return await this.#pool.run(job, transfer).catch(() => false);
+    } finally {
+      this.#running -= 1;
+      if (this.#running === 0) this.#idle = setTimeout(() => this.#end(), idleMs).unref();
+    }
+  }
+
+  #end(): void {
+    void this.#pool?.terminate();
+    this.#pool = undefined;
   }
 }

@@ -1,7 +1,8 @@
 import {join} from 'node:path';
+import {setTimeout} from 'node:timers/promises';
 import {Worker} from 'node:worker_threads';
 import {expect, test} from 'vitest';
-import {DecodeThreads} from '../../../src/vault/codec/decode-threads.ts';
+import {DecodeThreads, idleMs} from '../../../src/vault/codec/decode-threads.ts';
 import {type ChunkEncoding, chunkEncodings} from '../../../src/vault/format/entry.ts';
 import {chunkId} from '../../../src/vault/format/hash.ts';
 import {compress} from '../../../src/vault/format/zstd.ts';
@@ -61,6 +62,14 @@ test.each([0, 1, 2])('a job whose chunk %i is damaged fails, and the thread hand
   expect(await threads.decode({...jobOf(damaged), into: undefined})).toBe(false);
   expect(await threads.decode({...jobOf(foreign), into: undefined})).toBe(false);
   expect(await threads.decode({...jobOf(await parts()), into: undefined})).toBe(true);
+});
+
+test('a job that comes after the threads were idle is decoded', async () => {
+  const threads = new DecodeThreads();
+  for (let round = 0; round < 2; round++) {
+    expect(await threads.decode(jobOf(await parts()))).toBe(true);
+    await setTimeout(2 * idleMs);
+  }
 });
 
 test('the built thread decodes too', async () => {
