@@ -38,7 +38,7 @@ export async function verifyAllBytes(
         continue;
       }
       hasher.update(bytes);
-      for (const chunk of await reader.chunks.notIntact(here, bytes, start, recovery)) {
+      for (const chunk of await reader.chunks.notIntact(here, bytes, start)) {
         const where = {key, pack, chunk: chunk.id};
         await reader.chunks
           .decode(chunk, bytes, start, recovery)

@@ -9,8 +9,8 @@ const port = parentPort!;
 port.on('message', (job: DecodeJob) => {
   port.postMessage(decodeAll(job));
   free(job.stored);
-  // Copies: each message brings the bases it needs.
-  for (const {base} of job.chunks) if (base !== undefined) free(base);
+  // Each message brings the bases it needs.
+  for (const {base} of job.chunks) if (base !== undefined) free(base.stored);
 });
 
 /** @returns false when a chunk is not what was written; the caller decodes it again, for the error's text */

@@ -1,12 +1,12 @@
 import {availableParallelism} from 'node:os';
 import {ThreadPool} from '../../lib/thread-pool.ts';
-import type {Decodable} from './decode.ts';
+import type {Decodable, StoredBase} from './decode.ts';
 
 /** Chunks that one read of the store returned, to be decoded together. */
 export type DecodeJob = {
   stored: Uint8Array;
   /** `at`: byte of `stored` at which the chunk begins. */
-  chunks: readonly (Decodable & {at: number; storedBytes: number; base?: Uint8Array | undefined})[];
+  chunks: readonly (Decodable & {at: number; storedBytes: number; base?: StoredBase | undefined})[];
   /** Receives the plain bytes of all chunks, one after the other. Absent: they are only checked. */
   into?: SharedArrayBuffer | undefined;
 };
@@ -35,11 +35,12 @@ export class DecodeThreads {
       threads: Math.min(mostThreads, availableParallelism()),
     });
     this.#running += 1;
-    const {buffer} = job.stored;
     // Moved instead of copied where possible: bytes that a store returned belong to the caller.
-    const transfer = buffer.byteLength === job.stored.length ? [buffer as ArrayBuffer] : [];
+    const stored = [job.stored, ...job.chunks.flatMap(({base}) => base?.stored ?? [])];
+    const whole = stored.filter(({buffer, length}) => buffer.byteLength === length);
+    const moved = new Set(whole.map(({buffer}) => buffer as ArrayBuffer));
     try {
-      return await this.#pool.run(job, transfer).catch(() => false);
+      return await this.#pool.run(job, [...moved]).catch(() => false);
     } finally {
       this.#running -= 1;
       if (this.#running === 0) this.#idle = setTimeout(() => this.#end(), idleMs).unref();

@@ -10,6 +10,11 @@ import {type Filter, filterBytes, readFilterHeader, undoFilter} from './filter.t
 
 export type Decodable = {id: ChunkId; plainBytes: number; encoding: ChunkEncoding};
 
+/** A chunk that another one is stored as a difference to, in a stored form that needs no other chunk; unchecked. */
+export type StoredBase = Decodable & {stored: Uint8Array};
+
+type AnyBase = Uint8Array | StoredBase;
+
 /** A zstd frame, and how the plain bytes are arranged in it; as they are if there is neither `filter` nor `records`. */
 type Frame = {
   bytes: Uint8Array;
@@ -42,8 +47,10 @@ export async function decodeChunk(chunk: Decodable, stored: Uint8Array, base?: U
 /**
  * As {@link decodeChunk}, on the calling thread and into the caller's memory.
  * @param out exactly `chunk.plainBytes` long
+ * @param base its plain bytes; or its stored form, which is decoded as far as it must be, and not checked: with other
+ *   bytes the chunk would not have its id
  */
-export function decodeChunkInto(out: Uint8Array, chunk: Decodable, stored: Uint8Array, base?: Uint8Array): void {
+export function decodeChunkInto(out: Uint8Array, chunk: Decodable, stored: Uint8Array, base?: AnyBase): void {
   decodeNow(chunk, stored, base, (plain) => {
     if (plain.length !== out.length) throw wrongLength(chunk, plain);
     copyShared(out, 0, plain);
@@ -51,8 +58,8 @@ export function decodeChunkInto(out: Uint8Array, chunk: Decodable, stored: Uint8
   });
 }
 
-/** As {@link decodeChunk}, on the calling thread and for nothing but the check. */
-export function checkChunk(chunk: Decodable, stored: Uint8Array, base?: Uint8Array): void {
+/** As {@link decodeChunkInto}, for nothing but the check. */
+export function checkChunk(chunk: Decodable, stored: Uint8Array, base?: AnyBase): void {
   decodeNow(chunk, stored, base, (plain) => requireChunk(chunk, plain));
 }
 
@@ -60,7 +67,7 @@ export function checkChunk(chunk: Decodable, stored: Uint8Array, base?: Uint8Arr
 function decodeNow(
   chunk: Decodable,
   stored: Uint8Array,
-  base: Uint8Array | undefined,
+  base: AnyBase | undefined,
   take: (plain: Uint8Array) => void,
 ): void {
   const frame = frameOf(chunk, stored, base);
@@ -69,12 +76,15 @@ function decodeNow(
     return;
   }
   const content = decompressNow(frame.bytes, mostContentBytes(chunk, frame), frame.dictionary);
+  const {dictionary} = frame;
+  // What was decoded of a stored base is used by nobody else.
+  if (dictionary !== undefined && !(base instanceof Uint8Array) && dictionary !== base?.stored) free(dictionary);
   take(plainOf(chunk, frame, content));
   free(content);
 }
 
 /** The zstd frame to decompress; undefined if the bytes are stored uncompressed. */
-function frameOf({encoding}: Decodable, stored: Uint8Array, base: Uint8Array | undefined): Frame | undefined {
+function frameOf({encoding}: Decodable, stored: Uint8Array, base: AnyBase | undefined): Frame | undefined {
   switch (encoding) {
     case chunkEncodings.plain:
       return undefined;
@@ -83,10 +93,8 @@ function frameOf({encoding}: Decodable, stored: Uint8Array, base: Uint8Array | u
     case chunkEncodings.zstdWithBase: {
       assert(base !== undefined, 'a difference is decoded with its base');
       const records = readColumnsHeader(stored);
-      if (records === undefined) return {bytes: stored, dictionary: base};
-      const dictionary = splitRecords(base, records);
-      if (dictionary === undefined) throw new Error('its base cannot be arranged by column');
-      return {bytes: stored.subarray(filterBytes), dictionary, records};
+      if (records === undefined) return {bytes: stored, dictionary: plainBase(base)};
+      return {bytes: stored.subarray(filterBytes), dictionary: columnsOfBase(base, records), records};
     }
     case chunkEncodings.zstdOfFiltered: {
       const bytes = stored.subarray(filterBytes);
@@ -96,6 +104,29 @@ function frameOf({encoding}: Decodable, stored: Uint8Array, base: Uint8Array | u
     default:
       return unreachable(encoding);
   }
+}
+
+/** @returns perhaps memory that is used again when the next chunk is rearranged */
+function plainBase(base: AnyBase): Uint8Array {
+  if (base instanceof Uint8Array) return base;
+  const frame = frameOf(base, base.stored, undefined);
+  if (frame === undefined) return base.stored;
+  const content = decompressNow(frame.bytes, mostContentBytes(base, frame));
+  const plain = plainOf(base, frame, content);
+  if (plain !== content) free(content);
+  return plain;
+}
+
+/** The columns of a base's records: those that are stored, if it is stored by column. */
+function columnsOfBase(base: AnyBase, kind: RecordKind): Uint8Array {
+  if (!(base instanceof Uint8Array)) {
+    const frame = frameOf(base, base.stored, undefined);
+    if (frame?.records === kind) return decompressNow(frame.bytes, mostContentBytes(base, frame));
+  }
+  const plain = plainBase(base);
+  const columns = splitRecords(base === plain ? plain : copiedBytes(plain), kind);
+  if (columns === undefined) throw new Error('its base cannot be arranged by column');
+  return columns;
 }
 
 const mostContentBytes = ({plainBytes}: Decodable, {records}: Frame) =>

@@ -5,7 +5,7 @@ import {canBeDictionary, compressNow} from '../format/zstd.ts';
 import type {ChunkId} from '../types.ts';
 import {type RecordKind, splitRecords} from './columns/columns.ts';
 import {columnsHeader} from './columns/header.ts';
-import {checkChunk, type Decodable, decodeChunkInto} from './decode.ts';
+import {checkChunk, decodeChunkInto, type StoredBase} from './decode.ts';
 import {applyFilter, type Filter, filterHeader, filtersFor} from './filter.ts';
 import {Scratch} from './scratch.ts';
 
@@ -23,9 +23,6 @@ const fewRecordsBytes = 32 * 1024;
 
 export type EncodedChunk = {encoding: ChunkEncoding; stored: Uint8Array; base?: ChunkId | undefined};
 
-/** A chunk of the vault that a new one probably resembles, in a stored form that needs no other chunk; unchecked. */
-export type Base = Decodable & {stored: Uint8Array};
-
 /** Numbers of `widthBytes`. Chunks with the same `number` belong to one column and arrive one after the other. */
 export type ColumnPart = {number: number; widthBytes: number};
 
@@ -34,7 +31,7 @@ export type PlainChunk = {
   plain: Uint8Array;
   column?: ColumnPart | undefined;
   records?: RecordKind | undefined;
-  base?: Base | undefined;
+  base?: StoredBase | undefined;
 };
 
 /** `ratio`: stored / plain bytes of its self-contained form. */
@@ -66,7 +63,7 @@ export class ChunkEncoder {
   }
 
   /** A damaged base does not prevent a backup: the new chunk is stored without it. */
-  #decodeBase(base: Base | undefined): OpenBase | undefined {
+  #decodeBase(base: StoredBase | undefined): OpenBase | undefined {
     if (base === undefined) return undefined;
     const plain = this.#baseScratch.of(base.plainBytes);
     try {

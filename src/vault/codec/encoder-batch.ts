@@ -3,7 +3,8 @@ import {type ChunkEncoding, chunkEncodings} from '../format/entry.ts';
 import {hashHex} from '../format/hash.ts';
 import type {ChunkId} from '../types.ts';
 import type {RecordKind} from './columns/columns.ts';
-import {type Base, type ColumnPart, type EncodedChunk, type PlainChunk, roundTripFailed} from './encode.ts';
+import type {StoredBase} from './decode.ts';
+import {type ColumnPart, type EncodedChunk, type PlainChunk, roundTripFailed} from './encode.ts';
 
 /** A range of bytes in memory that is shared with the thread: that of the batch if `memory` is absent. */
 export type Part = {memory?: SharedArrayBuffer | undefined; at: number; length: number};
@@ -13,7 +14,7 @@ export type BatchJob = {
   plain: Part;
   column?: ColumnPart | undefined;
   records?: RecordKind | undefined;
-  base?: (Omit<Base, 'stored'> & {stored: Part}) | undefined;
+  base?: (Omit<StoredBase, 'stored'> & {stored: Part}) | undefined;
   /** Where the stored form may be written; it is never longer than the plain one. */
   out: number;
 };

@@ -10,6 +10,7 @@ import type {Location} from '../indexes/chunk-table.ts';
 import type {ChunkId} from '../types.ts';
 import {RecentBases} from './recent-bases.ts';
 import {chunkMissing, type Recovery} from './recovery.ts';
+import {storedBases} from './stored-bases.ts';
 
 /**
  * One request to the store reads at most this many plain bytes, and a thread decodes as many at a time (a single
@@ -58,7 +59,7 @@ export class ChunkReader {
   async checkRange(locations: readonly Location[], recovery: Recovery): Promise<void> {
     const stored = await this.getRange(locations);
     const from = locations[0]!.offset;
-    for (const location of await this.notIntact(locations, stored, from, recovery)) {
+    for (const location of await this.notIntact(locations, stored, from)) {
       await this.decode(location, stored, from, recovery);
     }
   }
@@ -68,19 +69,14 @@ export class ChunkReader {
    * @param stored a part of the pack that has all of them, from the byte `from` on
    * @returns the chunks that were not found intact: {@link ChunkReader.decode} says what is wrong, if anything
    */
-  async notIntact(
-    locations: readonly Location[],
-    stored: Uint8Array,
-    from: number,
-    recovery: Recovery,
-  ): Promise<readonly Location[]> {
+  async notIntact(locations: readonly Location[], stored: Uint8Array, from: number): Promise<readonly Location[]> {
     const left: Location[] = [];
     for (const group of groupsOf(locations)) {
       const [first, last] = [group[0]!, group.at(-1)!];
       // A copy, which the thread takes over.
       const copy = async () =>
         new Uint8Array(stored.subarray(first.offset - from, last.offset + last.storedBytes - from));
-      const isIntact = await this.#checkGroup(group, copy, recovery).catch((error: unknown) => {
+      const isIntact = await this.#checkGroup(group, copy).catch((error: unknown) => {
         if (!isDamage(error)) throw error;
         return false;
       });
@@ -95,19 +91,15 @@ export class ChunkReader {
    * @returns undefined when a chunk is not what was written, or so little was decoded so far that no thread was asked
    * @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` about a base
    */
-  async decodeGroup(
-    group: readonly Location[],
-    read: () => Promise<Uint8Array>,
-    recovery: Recovery,
-  ): Promise<Borrowed | undefined> {
-    const job = await this.#job(group, read, recovery);
+  async decodeGroup(group: readonly Location[], read: () => Promise<Uint8Array>): Promise<Borrowed | undefined> {
+    const job = await this.#job(group, read);
     const decoded = job && (await this.#decoder.decode(job));
     if (decoded !== undefined) this.#saw?.(group);
     return decoded;
   }
 
-  async #checkGroup(group: readonly Location[], read: () => Promise<Uint8Array>, recovery: Recovery): Promise<boolean> {
-    const job = await this.#job(group, read, recovery);
+  async #checkGroup(group: readonly Location[], read: () => Promise<Uint8Array>): Promise<boolean> {
+    const job = await this.#job(group, read);
     return job !== undefined && this.#decoder.check(job);
   }
 
@@ -115,20 +107,16 @@ export class ChunkReader {
   async #job(
     group: readonly Location[],
     read: () => Promise<Uint8Array>,
-    recovery: Recovery,
   ): Promise<Omit<DecodeJob, 'into'> | undefined> {
     this.#groupedBytes += group.reduce((sum, {plainBytes}) => sum + plainBytes, 0);
     if (this.#groupedBytes < threadsFromBytes) return undefined;
     const from = group[0]!.offset;
-    const [stored, chunks] = await Promise.all([
-      read(),
-      Promise.all(
-        group.map(async ({id, offset, storedBytes, plainBytes, encoding, base}) => ({
-          ...{id, storedBytes, plainBytes, encoding, at: offset - from},
-          base: base === undefined ? undefined : await this.base(base, recovery),
-        })),
-      ),
-    ]);
+    const wanted = new Set(group.flatMap(({base}) => base ?? []));
+    const [stored, bases] = await Promise.all([read(), storedBases(this.#store, this.#index, wanted)]);
+    const chunks = group.map(({id, offset, storedBytes, plainBytes, encoding, base}) => ({
+      ...{id, storedBytes, plainBytes, encoding, at: offset - from},
+      base: base === undefined ? undefined : bases.get(base),
+    }));
     return {stored, chunks};
   }
 

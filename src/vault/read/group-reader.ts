@@ -65,7 +65,7 @@ export class GroupReader {
 
   async #read(locations: readonly Location[], recovery: Recovery): Promise<Borrowed> {
     const read = () => this.#chunks.getRange(locations);
-    const decoded = await this.#chunks.decodeGroup(locations, read, recovery);
+    const decoded = await this.#chunks.decodeGroup(locations, read);
     return decoded ?? {chunks: await this.#chunks.readRange(locations, recovery)};
   }
 }

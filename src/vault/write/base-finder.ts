@@ -1,6 +1,6 @@
 import {BkpError} from '../../errors/index.ts';
 import type {Store} from '../../stores/index.ts';
-import type {Base} from '../codec/encode.ts';
+import type {StoredBase} from '../codec/decode.ts';
 import type {ChunkIndex} from '../indexes/chunk-index.ts';
 import {BaseReader} from '../read/base-reader.ts';
 import type {ChunkId} from '../types.ts';
@@ -21,7 +21,7 @@ export class BaseFinder {
    *   undefined if neither is usable
    * @throws BkpError `STORE_UNAVAILABLE`
    */
-  async find(id: ChunkId, like: ChunkId): Promise<Base | undefined> {
+  async find(id: ChunkId, like: ChunkId): Promise<StoredBase | undefined> {
     const index = this.#index;
     // A lost chunk that the indexes still name is stored self-contained, because other chunks may use it as their base.
     if (index.namedLocations(id).length > 0) return undefined;

@@ -2,6 +2,7 @@ import {join} from 'node:path';
 import {setTimeout} from 'node:timers/promises';
 import {Worker} from 'node:worker_threads';
 import {expect, test} from 'vitest';
+import type {StoredBase} from '../../../src/vault/codec/decode.ts';
 import {DecodeThreads, idleMs} from '../../../src/vault/codec/decode-threads.ts';
 import {type ChunkEncoding, chunkEncodings} from '../../../src/vault/format/entry.ts';
 import {chunkId} from '../../../src/vault/format/hash.ts';
@@ -10,7 +11,7 @@ import {backup, changed, copyOf, keysOf, newStore, noise, open, readAll} from '.
 
 const mebi = 1024 * 1024;
 
-type Part = {plain: Uint8Array; stored: Uint8Array; encoding: ChunkEncoding; base?: Uint8Array};
+type Part = {plain: Uint8Array; stored: Uint8Array; encoding: ChunkEncoding; base?: StoredBase};
 
 /** A job of these chunks, as if they were consecutive in a pack. */
 function jobOf(parts: readonly Part[]) {
@@ -18,7 +19,8 @@ function jobOf(parts: readonly Part[]) {
   const chunks = parts.map(({plain, stored, encoding, base}) => {
     const chunk = {
       ...{id: chunkId(plain), at, storedBytes: stored.length, plainBytes: plain.length, encoding},
-      ...(base === undefined ? {} : {base}),
+      // A copy: what a job brings is moved to the thread.
+      ...(base === undefined ? {} : {base: {...base, stored: new Uint8Array(base.stored)}}),
     };
     at += stored.length;
     return chunk;
@@ -31,10 +33,11 @@ async function parts(): Promise<Part[]> {
   const [one, two] = [noise(1000, 1), Buffer.alloc(200_000, 'row ')];
   const three = changed(one, 5, 500);
   const {plain, zstd, zstdWithBase} = chunkEncodings;
+  const base = {id: chunkId(one), plainBytes: one.length, encoding: plain, stored: new Uint8Array(one)};
   return [
     {plain: one, stored: one, encoding: plain},
     {plain: two, stored: await compress(two, {level: 1}), encoding: zstd},
-    {plain: three, stored: await compress(three, {level: 3, dictionary: one}), encoding: zstdWithBase, base: one},
+    {plain: three, stored: await compress(three, {level: 3, dictionary: one}), encoding: zstdWithBase, base},
   ];
 }
 
@@ -70,6 +73,13 @@ test('a job that comes after the threads were idle is decoded', async () => {
     expect(await threads.decode(jobOf(await parts()))).toBe(true);
     await setTimeout(2 * idleMs);
   }
+});
+
+test('two chunks can have one base', async () => {
+  const [part] = (await parts()).slice(-1);
+  const job = jobOf([part!, part!]);
+  const [first, second] = job.chunks;
+  expect(await new DecodeThreads().decode({...job, chunks: [first!, {...second!, base: first!.base}]})).toBe(true);
 });
 
 test('the built thread decodes too', async () => {

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
 import type {RecordKind} from '../../../src/vault/codec/columns/columns.ts';
-import {decodeChunk, decodeChunkInto} from '../../../src/vault/codec/decode.ts';
-import {type Base, ChunkEncoder, type EncodedChunk} from '../../../src/vault/codec/encode.ts';
+import {decodeChunk, decodeChunkInto, type StoredBase} from '../../../src/vault/codec/decode.ts';
+import {ChunkEncoder, type EncodedChunk} from '../../../src/vault/codec/encode.ts';
 import {chunkEncodings} from '../../../src/vault/format/entry.ts';
 import {chunkId} from '../../../src/vault/format/hash.ts';
 import {compressNow} from '../../../src/vault/format/zstd.ts';
@@ -12,8 +12,8 @@ import {anyRows, columnsOf, type RecordValues, recordsOf, shopRows} from './reco
 
 const kinds: readonly RecordKind[] = ['rowid', 'key'];
 
-/** Encodes records, and decodes them in both ways. */
-async function encoded(plain: Uint8Array, records: RecordKind, base?: Base & {plain: Uint8Array}) {
+/** Encodes records, and decodes them in each way. */
+async function encoded(plain: Uint8Array, records: RecordKind, base?: StoredBase & {plain: Uint8Array}) {
   const id = chunkId(plain);
   const chunk: EncodedChunk = new ChunkEncoder(1).encode({id, plain, records, base});
   const decodable = {id, plainBytes: plain.length, encoding: chunk.encoding};
@@ -22,10 +22,13 @@ async function encoded(plain: Uint8Array, records: RecordKind, base?: Base & {pl
   const into = Buffer.alloc(plain.length);
   decodeChunkInto(into, decodable, chunk.stored, basePlain);
   expect(into.equals(plain)).toBe(true);
+  into.fill(0);
+  decodeChunkInto(into, decodable, chunk.stored, chunk.base === undefined ? undefined : base);
+  expect(into.equals(plain)).toBe(true);
   return chunk;
 }
 
-async function asBase(plain: Uint8Array, records: RecordKind): Promise<Base & {plain: Uint8Array}> {
+async function asBase(plain: Uint8Array, records: RecordKind): Promise<StoredBase & {plain: Uint8Array}> {
   const {encoding, stored} = await encoded(plain, records);
   return {id: chunkId(plain), plainBytes: plain.length, encoding, stored, plain};
 }
