@@ -5,11 +5,11 @@ import {leaveNote, type Subscribe, showLines, showLive, type ViewEnd} from '../u
 import type {CommandDeps} from './deps.ts';
 
 /**
- * The pause between two polls. It grows with the wait, so that the end of an operation is noticed at most a twentieth
+ * The pause between two polls. It grows with the wait, so that the end of an operation is noticed at most a fiftieth
  * of its time too late; the most is still short enough for a smooth progress bar. A poll takes well under a
  * millisecond.
  */
-const pollMs = {least: 20, most: 250, part: 1 / 20};
+const pollMs = {least: 10, most: 250, part: 1 / 50};
 /** Between two checks whether workers are still alive. */
 const reapEveryMs = 1_000;
 
