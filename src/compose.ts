@@ -95,7 +95,8 @@ export async function openRealDeps(
       const stores = await import('./stores/index.ts');
       if (address.kind === 'directory') {
         if (options.create) makeInHome(home, address.root);
-        return stores.openDirectoryStore({root: address.root, create: options.create});
+        const {vaultLayout: layout} = await import('./vault/index.ts');
+        return stores.openDirectoryStore({root: address.root, create: options.create, layout});
       }
       return stores.openS3Store({...options, ...(await withCredentials(address))});
     },

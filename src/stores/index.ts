@@ -19,6 +19,7 @@ export type {
   PutOptions,
   RetainedObject,
   Store,
+  StoreLayout,
   StoreProperties,
   Traffic,
 } from './store.ts';

@@ -49,6 +49,23 @@ export type StoreProperties = {
   hidesSizes?: boolean;
 };
 
+/**
+ * What keys say to whoever writes the objects. With it a store in a folder finds what took the place of an object:
+ * otherwise an object that became a folder would only be absent.
+ */
+export type StoreLayout = {
+  /** True for the key of an object; a folder there is in its place. */
+  isObject(key: Key): boolean;
+  /** True for a folder that always is one, as the first part of a prefix; a file there is in its place. */
+  isFolder(key: Key): boolean;
+  /**
+   * The objects that a folder is known to hold even if it cannot be listed, or if a file is in its place: those without
+   * which nothing in it counts.
+   * @returns undefined if that is not known
+   */
+  objectsIn(folder: Key): readonly Key[] | undefined;
+};
+
 export type ListOptions = {after?: Key | undefined};
 
 export type PutOptions = {ifAbsent?: boolean; retained?: boolean};
@@ -88,6 +105,7 @@ export interface Store {
 
   /**
    * Every object whose key starts with `prefix` (a whole number of parts, ending in `/`, or empty), sorted by key.
+   * What is in the place of an object and cannot be read as one is listed too, with size 0: `get` says what it is.
    * @param options.after only keys greater than this one, at the cost of those alone
    */
   list(prefix: string, options?: ListOptions): AsyncIterable<ObjectFacts>;

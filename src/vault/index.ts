@@ -4,7 +4,7 @@ export type {VaultKeys} from './crypto/vault-keys.ts';
 export {damaged, isDamage} from './format/damage.ts';
 export {chunkId} from './format/hash.ts';
 export {type Header, readHeader} from './format/header.ts';
-export {headerKey} from './format/key.ts';
+export {headerKey, vaultLayout} from './format/key.ts';
 export {maxChunkBytes} from './format/limits.ts';
 export {encodeName} from './format/name.ts';
 export {repairHeader} from './format/repair-header.ts';

@@ -5,6 +5,7 @@ import type {CommandDeps} from '../../src/commands/deps.ts';
 import {loadSettings, resolveHome} from '../../src/config/index.ts';
 import type {Journal} from '../../src/ops/index.ts';
 import {openDirectoryStore} from '../../src/stores/index.ts';
+import {vaultLayout} from '../../src/vault/index.ts';
 import {bkpFile} from './bkp.ts';
 import {journalAt} from './journal.ts';
 
@@ -40,7 +41,7 @@ export function testDeps(home: string): TestDeps {
     nowMicros: () => Date.now() * 1000,
     openStore: async (address, {create}) => {
       if (address.kind === 's3') throw new Error('this test has no server');
-      return openDirectoryStore({root: address.root, create});
+      return openDirectoryStore({layout: vaultLayout, root: address.root, create});
     },
     probeStore: async () => [],
     startWorker: async () => {

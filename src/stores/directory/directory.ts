@@ -1,15 +1,26 @@
 import {constants} from 'node:fs';
-import {link, open, realpath, rename, rm, rmdir, stat} from 'node:fs/promises';
+import {link, lstat, open, realpath, rename, rm, rmdir, stat} from 'node:fs/promises';
 import {dirname, join, resolve, sep} from 'node:path';
 import {BkpError, systemCode} from '../../errors/index.ts';
 import {type Clock, systemClock} from '../../lib/clock.ts';
 import {makeFolder, readFully, syncFolder} from '../../lib/files.ts';
 import {assertKey, assertPrefix} from '../key.ts';
 import {objectMissing, objectTooShort, objectUnreadable, rangeWithin} from '../object-errors.ts';
-import type {ByteRange, Key, ListOptions, ObjectFacts, PutOptions, RetainedObject, Store} from '../store.ts';
+import type {
+  ByteRange,
+  Key,
+  ListOptions,
+  ObjectFacts,
+  PutOptions,
+  RetainedObject,
+  Store,
+  StoreLayout,
+} from '../store.ts';
 import {directoryError} from './errors.ts';
-import {isAbsence, ListingCalls, statOrAbsent} from './listing-calls.ts';
-import {type Body, isTemporary, type Link, publishIfAbsent, removeStaleTemporaries, writeTemporary} from './put.ts';
+import {DirectoryListing} from './list.ts';
+import {isAbsence, statOrAbsent} from './listing-calls.ts';
+import {objectObstructed, obstacleAt} from './obstacle.ts';
+import {type Body, type Link, publishIfAbsent, removeStaleTemporaries, writeTemporary} from './put.ts';
 import {isMediumError, isReadableBut, type Read} from './unreadable.ts';
 
 export type DirectoryStoreOptions = {
@@ -17,6 +28,8 @@ export type DirectoryStoreOptions = {
   root: string;
   /** Create the folder if it is missing. */
   create: boolean;
+  /** Default: of a store whose content is not known. */
+  layout?: StoreLayout;
   /** Replaces `link(2)` in tests of file systems without hard links. */
   link?: Link;
   /** Replaces `readFully` in tests of failing disks. */
@@ -25,11 +38,7 @@ export type DirectoryStoreOptions = {
   clock?: Pick<Clock, 'wallMs'>;
 };
 
-/** Names that file systems and file managers create in a folder. */
-const foreign = (name: string, atRoot: boolean) => name === '.DS_Store' || (atRoot && name === 'lost+found');
-
-/** False if neither the object with this key nor any below a folder of this name comes after another key. */
-const mayFollow = (path: string, after: Key) => path > after || `${path}/` > after || after.startsWith(`${path}/`);
+const unknownLayout: StoreLayout = {isObject: () => false, isFolder: () => false, objectsIn: () => undefined};
 
 /** How often a write is tried when its folder vanishes: other processes remove empty folders. */
 const vanishedFolderTries = 5;
@@ -53,7 +62,7 @@ export async function openDirectoryStore(options: DirectoryStoreOptions): Promis
       throw directoryError(Object.assign(new Error(`${root} is a file`), {code: 'ENOTDIR'}), root, 'be opened');
     throw directoryError(error, root, 'be opened');
   }
-  return new DirectoryStore(root, {link, read: readFully, clock: systemClock, ...options});
+  return new DirectoryStore(root, {link, read: readFully, clock: systemClock, layout: unknownLayout, ...options});
 }
 
 class DirectoryStore implements Store {
@@ -63,14 +72,19 @@ class DirectoryStore implements Store {
   readonly #link: Link;
   readonly #read: Read;
   readonly #clock: Pick<Clock, 'wallMs'>;
+  readonly #layout: StoreLayout;
   /** Folders that were checked: they exist, are inside the root, and have no stale temporary files. */
   readonly #ready = new Set<string>();
 
-  constructor(root: string, {link, read, clock}: Required<Pick<DirectoryStoreOptions, 'link' | 'read' | 'clock'>>) {
+  constructor(
+    root: string,
+    {link, read, clock, layout}: Required<Pick<DirectoryStoreOptions, 'link' | 'read' | 'clock' | 'layout'>>,
+  ) {
     this.#root = root;
     this.#link = link;
     this.#read = read;
     this.#clock = clock;
+    this.#layout = layout;
     this.description = `fs::root=${root}`;
   }
 
@@ -91,6 +105,7 @@ class DirectoryStore implements Store {
         return await this.#putInto(folder, target, body, ifAbsent);
       } catch (error) {
         this.#ready.delete(folder);
+        if (systemCode(error) === 'EISDIR') throw objectObstructed(key, target, 'a folder');
         if (systemCode(error) !== 'ENOENT' || tries === vanishedFolderTries) {
           throw directoryError(error, this.#root, `write ${key}`);
         }
@@ -146,10 +161,11 @@ class DirectoryStore implements Store {
 
   async #readObject(key: Key, range: ByteRange | undefined): Promise<Uint8Array> {
     const path = this.#path(key);
-    const handle = await open(path, constants.O_RDONLY);
+    // Without waiting for a process that writes into a named pipe of this name.
+    const handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
     try {
       const facts = await handle.stat();
-      if (!facts.isFile()) throw objectMissing(key, this.description, `${path} is not a file`);
+      if (!facts.isFile()) throw Object.assign(new Error(`${path} is not a file`), {code: 'EISDIR'});
       const {start, end} = rangeWithin(key, facts.size, range);
       const bytes = Buffer.allocUnsafeSlow(end - start);
       const readBytes = await this.#read(handle.fd, bytes, start);
@@ -161,6 +177,13 @@ class DirectoryStore implements Store {
   }
 
   async #readError(key: Key, error: unknown): Promise<unknown> {
+    if (error instanceof BkpError) return error;
+    const path = this.#path(key);
+    const obstacle = await obstacleAt(path);
+    if (obstacle !== undefined) return objectObstructed(key, path, obstacle);
+    const folder = dirname(key);
+    if (systemCode(error) === 'ENOTDIR' && this.#layout.objectsIn(folder)?.includes(key))
+      return objectObstructed(key, dirname(path), 'a file');
     return isAbsence(error) ? this.#absence(key, error) : directoryError(error, this.#root, `read ${key}`);
   }
 
@@ -182,47 +205,38 @@ class DirectoryStore implements Store {
     assertPrefix(prefix);
     try {
       await stat(this.#root);
-      yield* this.#listFolder(prefix, after, new ListingCalls());
+      yield* this.#listing(after).in(prefix);
     } catch (error) {
       throw directoryError(error, this.#root, `list ${prefix}`);
     }
   }
 
-  async *#listFolder(prefix: string, after: Key, calls: ListingCalls): AsyncIterable<ObjectFacts> {
-    const folder = join(this.#root, prefix);
-    // A folder sorts with its slash, as its keys do: `a-b` comes before `a/b`.
-    const names = (await calls.entries(folder))
-      .filter(({name}) => mayFollow(`${prefix}${name}`, after))
-      .filter((entry) => !isTemporary(entry.name) && !foreign(entry.name, prefix === ''))
-      .filter((entry) => entry.isDirectory() || entry.isFile())
-      .map((entry) => (entry.isDirectory() ? `${entry.name}/` : entry.name))
-      .sort();
-    for (let at = 0; at < names.length; ) {
-      if (names[at]!.endsWith('/')) {
-        yield* this.#listFolder(prefix + names[at], after, calls);
-        at += 1;
-        continue;
-      }
-      const end = names.findIndex((name, position) => position >= at && name.endsWith('/'));
-      const files = names.slice(at, end < 0 ? names.length : end);
-      let position = at;
-      for await (const found of calls.facts(files.map((name) => join(folder, name)))) {
-        const key = prefix + names[position++];
-        if (found !== undefined && key > after) yield {key, sizeBytes: found.size, modifiedAtMs: found.mtimeMs};
-      }
-      at += files.length;
-    }
+  #listing(after: Key): DirectoryListing {
+    const isReadableButThis = (path: string) => isReadableBut(path, this.#root, this.#read);
+    return new DirectoryListing({root: this.#root, layout: this.#layout, isReadableBut: isReadableButThis}, after);
   }
 
   async delete(keys: readonly Key[]): Promise<readonly RetainedObject[]> {
     const paths = keys.map((key) => this.#path(key));
     try {
-      for (const path of paths) await rm(path, {force: true});
+      for (const [position, path] of paths.entries()) await this.#remove(keys[position]!, path);
       // Durable before anything else is removed: after a power cut, a manifest must not reappear without its packs.
       for (const folder of new Set(paths.map((path) => dirname(path)))) await this.#tidy(folder);
       return [];
     } catch (error) {
       throw directoryError(error, this.#root, 'delete');
+    }
+  }
+
+  async #remove(key: Key, path: string): Promise<void> {
+    try {
+      await rm(path, {force: true});
+    } catch (error) {
+      if (!(await lstat(path)).isDirectory()) throw error;
+      // An empty folder holds nothing that anybody put there.
+      await rmdir(path).catch(() => {
+        throw objectObstructed(key, path, 'a folder');
+      });
     }
   }
 
@@ -244,9 +258,11 @@ class DirectoryStore implements Store {
 
   async stat(key: Key): Promise<ObjectFacts | undefined> {
     try {
-      const facts = await statOrAbsent(this.#path(key));
+      const path = this.#path(key);
+      const facts = await statOrAbsent(path);
       if (facts === undefined) await stat(this.#root);
-      return facts?.isFile() ? {key, sizeBytes: facts.size, modifiedAtMs: facts.mtimeMs} : undefined;
+      const isFolder = !(facts instanceof Error) && facts?.isDirectory() && !this.#layout.isObject(key);
+      return facts === undefined || isFolder ? undefined : await this.#listing('').object(key, path, facts);
     } catch (error) {
       throw directoryError(error, this.#root, `read the facts of ${key}`);
     }

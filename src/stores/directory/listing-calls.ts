@@ -2,6 +2,7 @@ import {type Dirent, lstatSync, readdirSync, type Stats} from 'node:fs';
 import {lstat, readdir} from 'node:fs/promises';
 import {systemCode} from '../../errors/index.ts';
 import {yieldToEventLoop} from '../../lib/async.ts';
+import {isMediumError} from './unreadable.ts';
 
 /** Concurrent `lstat` calls of a listing: enough to hide the latency of a network file system. */
 const statsAtOnce = 32;
@@ -27,19 +28,22 @@ export class ListingCalls {
   #inRow = 0;
   #slow = 0;
 
-  /** @returns nothing for an absent folder */
-  async entries(folder: string): Promise<Dirent[]> {
+  /**
+   * @param options.isFolder false if a file there may be right; it has no entries
+   * @returns nothing for an absent folder
+   */
+  async entries(folder: string, {isFolder}: {isFolder: boolean}): Promise<Dirent[]> {
     try {
       if (await this.#isQuick()) return this.#timed(() => readdirSync(folder, {withFileTypes: true}));
       return await readdir(folder, {withFileTypes: true});
     } catch (error) {
-      if (isAbsence(error)) return [];
+      if (isFolder ? systemCode(error) === 'ENOENT' : isAbsence(error)) return [];
       throw error;
     }
   }
 
-  /** Facts of each path in turn; undefined for an absent one. */
-  async *facts(paths: readonly string[]): AsyncGenerator<Stats | undefined> {
+  /** Facts of each path in turn; undefined for an absent one, an error for one that the disk does not return. */
+  async *facts(paths: readonly string[]): AsyncGenerator<Stats | Error | undefined> {
     for (let at = 0; at < paths.length; ) {
       if (await this.#isQuick()) {
         yield this.#timed(() => statSync(paths[at]!));
@@ -72,20 +76,24 @@ export class ListingCalls {
   }
 }
 
-function statSync(path: string): Stats | undefined {
+function statSync(path: string): Stats | Error | undefined {
   try {
     return lstatSync(path, {throwIfNoEntry: false});
   } catch (error) {
-    if (isAbsence(error)) return undefined;
-    throw error;
+    return unlessOther(error);
   }
 }
 
-export async function statOrAbsent(path: string): Promise<Stats | undefined> {
+export async function statOrAbsent(path: string): Promise<Stats | Error | undefined> {
   try {
     return await lstat(path);
   } catch (error) {
-    if (isAbsence(error)) return undefined;
-    throw error;
+    return unlessOther(error);
   }
+}
+
+function unlessOther(error: unknown): Error | undefined {
+  if (isAbsence(error)) return undefined;
+  if (isMediumError(error)) return error as Error;
+  throw error;
 }

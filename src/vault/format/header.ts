@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import {BkpError} from '../../errors/index.ts';
 import {opaque, parsed, parsedJson} from '../../lib/schema.ts';
+import {shellQuoted} from '../../lib/text.ts';
 import type {Key, Store} from '../../stores/index.ts';
 import {unlessDamaged} from './damage.ts';
 import {hashHex} from './hash.ts';
@@ -45,7 +46,7 @@ export async function readHeader(store: Store): Promise<Header | undefined> {
   // Not preceded by a `stat`, which would cost a request at every opening.
   const bytes = await store.get(headerKey).catch((error: unknown) => {
     if (error instanceof BkpError && error.code === 'OBJECT_MISSING') return undefined;
-    throw error;
+    throw error instanceof BkpError && error.code === 'OBJECT_DAMAGED' ? unreadable(error) : error;
   });
   return bytes === undefined ? undefined : parseHeader(store, Buffer.from(bytes).toString());
 }
@@ -150,6 +151,17 @@ export function headerMissing(store: Store): BkpError {
 export function headerDamaged(why: string): BkpError {
   return new BkpError('OBJECT_DAMAGED', `${headerKey} is damaged: ${why}`, {
     next: repairNext,
+    context: {key: headerKey},
+  });
+}
+
+/** Its store says what is wrong; the header is not needed from there, because it is written again. */
+function unreadable(error: BkpError): BkpError {
+  const {path} = error.context;
+  const first = typeof path === 'string' ? `mv ${shellQuoted(path)} /tmp/; then ` : '';
+  return new BkpError('OBJECT_DAMAGED', error.message, {
+    cause: error.cause,
+    next: `${first}${repairNext}`,
     context: {key: headerKey},
   });
 }

@@ -1,4 +1,4 @@
-import type {Key} from '../../stores/index.ts';
+import type {Key, StoreLayout} from '../../stores/index.ts';
 import type {PackId} from '../types.ts';
 import {isId} from './hash.ts';
 
@@ -45,3 +45,33 @@ export function indexOfKey(key: Key): IndexId | undefined {
   const id = key.slice(indexPrefix.length);
   return isId(id) && key.startsWith(indexPrefix) ? (id as IndexId) : undefined;
 }
+
+// The layout is that of stored keys, in which names of users may be encrypted, and take two parts.
+
+const folders = [
+  /^(\.backups(\/collections)?|backup|packs|index|damaged|removals|reseals|verified|locks)$/,
+  /^keys(\/spare)?(\/rings|\/slots)?$/,
+];
+const ofPacks = /^packs\/[0-9a-f]{2}$/;
+const ofBackup = /^(\.backups\/collections|backup)\/.+\/(\d{14}Z_(full|incremental)|\d{8}T\d{6}\.\d{6}Z)$/;
+
+const objects = [
+  /^bkp\.json$/,
+  /^keys\/(spare\/)?(rings|slots)\/[^/]+$/,
+  /^packs\/[0-9a-f]{2}\/[0-9a-f]{64}$/,
+  /^(index|damaged|removals|reseals|verified)\/[^/]+$/,
+  /^locks\/[^/]+\/[^/]+$/,
+  /^backup\/[^/]+\/instance$/,
+  /^(\.backups\/collections|backup)\/[^/]+\/(.+\/)?(manifest|unpinned|(definition|pending|verdict|reports)\/[^/]+)$/,
+];
+
+/** Which keys of a vault belong to objects, and which to folders. docs/format.md lists them. */
+export const vaultLayout: StoreLayout = {
+  isObject: (key) => objects.some((pattern) => pattern.test(key)),
+  isFolder: (key) => folders.some((pattern) => pattern.test(key)),
+  objectsIn(folder) {
+    if (ofBackup.test(folder)) return [`${folder}/manifest`];
+    // No list of them is needed: a pack that is not listed is taken as missing.
+    return ofPacks.test(folder) ? [] : undefined;
+  },
+};

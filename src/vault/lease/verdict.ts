@@ -1,6 +1,6 @@
 import type {Key, ListOptions, ObjectFacts, Store} from '../../stores/index.ts';
 import {removeIfAllowed} from '../../stores/index.ts';
-import {isDamage} from '../format/damage.ts';
+import {isDamage, unlessDamaged} from '../format/damage.ts';
 import {isManifestKey, manifestPrefixes} from '../format/key.ts';
 import {readManifest} from '../format/manifest.ts';
 
@@ -110,7 +110,8 @@ async function isVoid(store: Store, manifest: Key, verdicts: readonly Key[]): Pr
   if (lease === undefined) return false;
   if (verdicts.includes(removedKey(manifest, lease))) return true;
   const own = verdicts.find((key) => key === verdictKey(manifest, lease));
-  return own !== undefined && (await readVerdict(store, own)) === 'void';
+  // One that cannot be read hides no backup, which may be the only one: VERIFY and RESTORE check all that it needs.
+  return own !== undefined && (await unlessDamaged(readVerdict(store, own))) === 'void';
 }
 
 /** @returns undefined when the manifest is missing, damaged, or of a version that named no lease */
@@ -141,7 +142,7 @@ export async function decidePending(store: Store): Promise<void> {
         const isOurs = isThere && (await leaseOf(store, manifest)) === lease;
         await decide(store, manifest, lease, isOurs ? 'counts' : 'void');
         settled.push(key);
-      } else if (!isThere && (await readVerdict(store, key)) === 'counts') settled.push(key);
+      } else if (!isThere && (await unlessDamaged(readVerdict(store, key))) === 'counts') settled.push(key);
     }
   }
   // A verdict of `void` is kept, because its manifest may still arrive.

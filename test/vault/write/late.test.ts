@@ -278,3 +278,21 @@ test('a writer whose commit failed cannot commit under the same name again', asy
   await backup(vault, 'one', pieces(1));
   expect(await counted(vault)).toEqual([manifestKey('one'), manifestKey('two')]);
 });
+
+test('a verdict that cannot be read hides no backup', async () => {
+  const store = newStore();
+  await open(store);
+  const lease = 'a'.repeat(32);
+  await store.put(pendingKey(manifestKey('one'), lease), new Uint8Array());
+  await decidePending(store);
+  await store.put(manifestKey('one'), await sealManifest({...manifestOf(), lease}));
+  expect(await counted(await openOn(store, 2))).toEqual([]);
+  const failing: Store = {
+    ...store,
+    get: async (key, range) => {
+      if (key.includes('/verdict/')) throw new BkpError('OBJECT_DAMAGED', `${key} is damaged`);
+      return store.get(key, range);
+    },
+  };
+  expect(await counted(await openOn(failing, 2))).toEqual([manifestKey('one')]);
+});
