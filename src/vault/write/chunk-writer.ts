@@ -1,5 +1,5 @@
 import {assert} from '../../errors/index.ts';
-import {mapConcurrent} from '../../lib/async.ts';
+import {mapConcurrent, yieldToEventLoop} from '../../lib/async.ts';
 import {copiedBytes, free} from '../../lib/memory.ts';
 import type {Store} from '../../stores/index.ts';
 import {ChunkEncoder, type EncodedChunk, type PlainChunk, roundTripFailed} from '../codec/encode.ts';
@@ -145,6 +145,8 @@ export class ChunkWriter {
     if (this.#encodedBytes >= threadsFromBytes) {
       const {compressionThreads: threads, compressionLevel: level} = this.#deps;
       this.#threads ??= new EncoderThreads({threads, level});
+      // Else this thread, which has many pieces waiting, would learn that the others are up when it has encoded all.
+      if (!this.#threads.areUp) await yieldToEventLoop();
       if (this.#threads.areUp && EncoderThreads.fits(chunk)) return this.#threads.encode(chunk);
     }
     try {
