@@ -49,7 +49,7 @@ test('keys are forgotten or kept, whatever store call is the last one, and the n
       const {ring} = await unlocked(store, vault);
       expect([ring.keys.data.length, ring.keys.meta.length], call).toEqual([1, 1]);
       expect((await openedBy(store, old)).opened, call).toEqual([]);
-      await mendKeys(store, vault.id);
+      await mendKeys(store, vault.id, {ring});
       const rings = (await keysOf(store, 'keys/rings/')).map((key) => Number(key.slice(-8)));
       expect(Math.min(...rings), call).toBeGreaterThanOrEqual(ring.firstRing!);
       await expectWhole(store, backups, call);

@@ -38,7 +38,7 @@ async function opens(desk: Desk, code: string): Promise<number | undefined> {
 async function expectChangeable(desk: Desk, code: string): Promise<void> {
   const {store, vault, from} = await unlocked(desk, code);
   const {ring} = await changeKeys({store, nowMs: 0}, from, {rotate: {data: true, meta: true}});
-  await mendKeys(store, vault);
+  await mendKeys(store, vault, {ring});
   const present = new Set(desk.storedKeys().filter((key) => key.startsWith('keys/')));
   for (const key of [...present].filter((one) => !one.startsWith('keys/spare/'))) {
     expect(present).toContain(key.replace('keys/', 'keys/spare/'));

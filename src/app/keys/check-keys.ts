@@ -31,10 +31,11 @@ export async function checkKeys(
   const store = await openStoreAt(deps, place, {create: false});
   const header = await readHeader(store);
   if (header === undefined || header.encryption === 'none') return undefined;
-  const atFault = await mendKeys(store, header.id, {isTrial: !repair});
   const slot = deps.keyChain?.slots.get(header.id);
-  if (slot === undefined) return {atFault, slots: undefined, faults: []};
-  const {ring, objects} = await openWithSlot(store, slot, {vault: header.id});
+  const unlocked = slot && (await openWithSlot(store, slot, {vault: header.id}));
+  const atFault = await mendKeys(store, header.id, {isTrial: !repair, ring: unlocked?.ring});
+  if (unlocked === undefined) return {atFault, slots: undefined, faults: []};
+  const {ring, objects} = unlocked;
   const {slots, reencrypting} = ring;
   const kits = slots.filter(({isKit}) => isKit).length;
   const kit = kits === 0 ? 'no recovery kit yet: bkp vault key add --kit' : formatCount(kits, 'recovery kit');

@@ -1,6 +1,6 @@
 import {BkpError} from '../../errors/index.ts';
 import {formatCount} from '../../lib/figures.ts';
-import {mendKeys, type Vault} from '../../vault/index.ts';
+import {mendKeys, openWithSlot, type Vault} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
 import {openStoreAt, type Workplace} from '../places/workplace.ts';
 
@@ -14,7 +14,10 @@ export async function mendKeyCopies(
 ): Promise<void> {
   if (vault.encryption === undefined) return;
   try {
-    const mended = await mendKeys(await openStoreAt(deps, place, {create: false}), vault.id);
+    const store = await openStoreAt(deps, place, {create: false});
+    const slot = deps.keyChain?.slots.get(vault.id);
+    const unlocked = slot && (await openWithSlot(store, slot, {vault: vault.id}));
+    const mended = await mendKeys(store, vault.id, {ring: unlocked?.ring});
     if (mended.length === 0) return;
     notice(`${formatCount(mended.length, 'lost or damaged object')} of the keys written again: ${mended.join(', ')}`);
   } catch (error) {

@@ -193,12 +193,18 @@ async function requireUsable(slot: Slot, secret: Secret, ringBytes: Uint8Array):
 /**
  * Writes lost or damaged copies of slots and rings again, from their other copies.
  * @param options.isTrial write nothing
+ * @param options.ring absent: only of the newest ring, because an older one may have keys that were forgotten
  * @returns the keys of what it wrote, or would write
  * @throws BkpError `OBJECT_DAMAGED` if both copies of an object are damaged
  */
-export async function mendKeys(store: Store, vault: string, {isTrial = false} = {}): Promise<readonly string[]> {
+export async function mendKeys(
+  store: Store,
+  vault: string,
+  {isTrial = false, ring}: {isTrial?: boolean; ring?: Pick<Ring, 'firstRing'> | undefined} = {},
+): Promise<readonly string[]> {
   const {slots, generations} = await listKeyObjects(store);
-  const rings = generations.map((generation) => ringKey(generation));
+  const first = ring === undefined ? (generations[0] ?? 1) : (ring.firstRing ?? 1);
+  const rings = generations.filter((generation) => generation >= first).map((generation) => ringKey(generation));
   return [
     ...(await mendCopies(store, slots, {parse: (bytes, key) => parseSlot(bytes, key, vault), isTrial})),
     ...(await mendCopies(store, rings, {parse: (bytes, key) => parseRing(bytes, key, vault), isTrial})),

@@ -70,7 +70,7 @@ describe('a vault’s keys', () => {
         for (const fill of [1, 2]) {
           expect((await unlock(store, key(fill), {vault})).ring.keys.names).toBe(ring.keys.names);
         }
-        expect(await mendKeys(store, vault)).toEqual([lost]);
+        expect(await mendKeys(store, vault, {ring})).toEqual([lost]);
         expect(Buffer.compare(await store.get(lost), original)).toBe(0);
       }
     }
@@ -239,7 +239,7 @@ describe('a change of the keys', () => {
       expect(outcomes, `paused at call ${at}`).toEqual(wanted);
       expect(opened, `paused at call ${at}`).toHaveLength(1);
       expect(opened[0]!.data).toHaveLength(2);
-      expect(await mendKeys(store, vault, {isTrial: true}), `paused at call ${at}`).toEqual([]);
+      expect(await mendKeys(store, vault, {isTrial: true, ring: {}}), `paused at call ${at}`).toEqual([]);
       if (other === undefined) break;
     }
   });

@@ -54,7 +54,19 @@ test('keys that nothing is sealed with leave the ring, with the rings before it,
   // Later changes follow from it.
   await change(store, vault, {rotate: {data: true, meta: true}});
   await expectWhole(store, backups);
+  expect(await mendKeys(store, vault.id, {ring: (await unlocked(store, vault)).ring})).toEqual([]);
+});
+
+test('a copy of a ring with forgotten keys that comes back gets no second copy', async () => {
+  const {store, vault} = await reencrypted();
+  const back = 'keys/rings/00000001';
+  const bytes = await store.get(back);
+  await forget(store, vault);
+  await store.put(back, bytes);
+  const {ring} = await unlocked(store, vault);
+  expect(await mendKeys(store, vault.id, {ring})).toEqual([]);
   expect(await mendKeys(store, vault.id)).toEqual([]);
+  expect((await keysOf(store, 'keys/')).filter((key) => key.includes('/00000001'))).toEqual([back]);
 });
 
 test('a key that one object needs stays, and is named with it', async () => {
