@@ -1,24 +1,13 @@
-import {execFileSync} from 'node:child_process';
-import {join} from 'node:path';
 import {expect, onTestFinished, test} from 'vitest';
 import {loadStaging, takeFull} from '../../sources/layers.ts';
 import {clusterOfFile, type TestDatabase} from './cluster.ts';
 import {addressOf, openPostgresDesk} from './desk.ts';
+import {statementsOf} from './dumped.ts';
 import {wildSchema} from './faithful.ts';
 
 const cluster = clusterOfFile('contrib');
 
-/** The statements of pg_dump, in any order. */
-function schemaOf({name}: TestDatabase): readonly string[] {
-  const dump = execFileSync(join(cluster().clientBin, 'pg_dump'), ['-s', '-N', '_bkp', ...cluster().where, name], {
-    encoding: 'utf8',
-  });
-  return dump
-    .split(/;\n/u)
-    .map((statement) => statement.replace(/^(?:--.*|\\.*|SET .*)?$\n?/gmu, '').trim())
-    .filter((statement) => statement !== '' && !statement.includes('~bkp_'))
-    .toSorted();
-}
+const schemaOf = ({name}: TestDatabase) => statementsOf(cluster(), name);
 
 /** Tables, partitions and materialized views, as statements name them. */
 const relations = `(SELECT format('%I.%I', n.nspname, c.relname), c.relispopulated FROM pg_class c

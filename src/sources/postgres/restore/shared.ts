@@ -151,12 +151,12 @@ async function requireValues(connection: Connection, {schema, name, sql}: Shared
   });
 }
 
-/** Without the schemas that the restore leaves empty. */
-export function neededShared(
-  objects: readonly SharedObject[],
-  restored: readonly {schema: string}[],
-): readonly SharedObject[] {
-  const used = new Set([...restored, ...objects].map(({schema}) => schema));
+/**
+ * Without the schemas that the restore leaves empty.
+ * @param restored names of schemas in which the restore creates something
+ */
+export function neededShared(objects: readonly SharedObject[], restored: Iterable<string>): readonly SharedObject[] {
+  const used = new Set([...restored, ...objects.map(({schema}) => schema)]);
   // An extension is in no schema, but its objects are.
   for (const {type, sql} of objects) {
     const into = type === 'EXTENSION' ? / WITH SCHEMA ((?:"(?:[^"]|"")*"|[^\s;])+)/u.exec(sql)?.[1] : undefined;

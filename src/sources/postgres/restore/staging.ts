@@ -150,7 +150,10 @@ export class PostgresStaging implements Staging {
       const tables = storedTables(schemas);
       const targets = storedTables(schemas.map((schema) => published.get(schema.name) ?? schema));
       const after = storedAfter(objects);
-      const shared = neededShared(sharedObjects(database), [...targets, ...after]);
+      // Partitions and statistics may be in other schemas than their table.
+      const own = targets.flatMap(({relations}) => relations.map((relation) => pairOf(relation)[0]));
+      const schemasOf = [...targets, ...after].map(({schema}) => schema);
+      const shared = neededShared(sharedObjects(database), [...own, ...schemasOf]);
       if (mode === undefined) await requireFreeNames(connection, targets);
       loaders = await Loaders.open(reconnect, connections);
       const staging = new PostgresStaging(connection, reconnect, {id, tables, targets, objects, mode, plan, loaders});

@@ -54,7 +54,20 @@ export function sharedObjects(facts: DatabaseFacts): readonly SharedObject[] {
       next: 'restore it with --source sqlite::path=FILE',
     });
   }
-  return parsed<readonly SharedObject[]>(sharedSchema, JSON.parse(facts.shared), (why) => unknown('database', why));
+  const objects = parsed<readonly SharedObject[]>(sharedSchema, JSON.parse(facts.shared), (why) =>
+    unknown('database', why),
+  );
+  return objects.map((object) =>
+    object.called === undefined ? object : {...object, called: withKind(object.type, object.called)},
+  );
+}
+
+/** pg_dump 15 and older write `ALTER TABLE … OWNER` for these too, but no other statement takes them for tables. */
+const writtenAsTables = new Set(['VIEW', 'MATERIALIZED VIEW', 'SEQUENCE']);
+
+/** How a statement names an object: `MATERIALIZED VIEW app.sums`. @param called as the statement of the owner does */
+function withKind(type: string, called: string): string {
+  return writtenAsTables.has(type) ? called.replace(/^TABLE /u, `${type} `) : called;
 }
 
 /** What is created after the tables, in the order of creation. Older versions have less of each. */
@@ -66,7 +79,7 @@ export function storedAfter(objects: readonly SchemaObject[]): readonly SharedOb
       schema: String(schema ?? name.slice(0, name.indexOf('.'))),
       name: String(part ?? name),
       owner: String(owner),
-      ...(called === undefined || called === '' ? {} : {called: String(called)}),
+      ...(called === undefined || called === '' ? {} : {called: withKind(String(type), String(called))}),
       sql: String(sql),
       ...(value === undefined ? {} : {value: String(value)}),
       ...(filled === 'true' ? {isFilled: true} : {}),
