@@ -1487,10 +1487,20 @@ const scratch = () => scratchFolder;
 
 const openNew = (path) => openSync(path, 'wx');
 
+/** SQLite applies a log or a journal of another database to the one that gets its name. */
+function requireNoLeftJournal(path) {
+  for (const left of [`${path}-wal`, `${path}-journal`]) {
+    const found = statSync(left, {throwIfNoEntry: false});
+    if (found === undefined || found.size === 0) continue;
+    refuse(`${left} exists without its database, and would change the restored one: mv '${left}' '${left}.old'`);
+  }
+}
+
 /** Writes below a temporary name beside the place, which appears complete or not at all. */
 function produce(place, body) {
   const path = resolve(place);
   if (existsSync(path)) refuse(`${place} exists already, and nothing is replaced: name another place with --to`);
+  requireNoLeftJournal(path);
   mkdirSync(dirname(path), {recursive: true});
   scratchFolder = mkdtempSync(join(dirname(path), '.bkp-reader-'));
   try {
@@ -1504,6 +1514,7 @@ function produce(place, body) {
       const file = openSync(made, 'r');
       fsyncSync(file);
       closeSync(file);
+      requireNoLeftJournal(path);
       // A link never replaces a file that appeared meanwhile.
       linkSync(made, path);
     }

@@ -62,6 +62,7 @@ test('an export is a database as a restore makes it, or text that keeps every va
 
 const impossible: readonly (readonly [readonly string[], number, string])[] = [
   [['c', 'taken.db'], 12, 'taken.db exists already, and is not overwritten'],
+  [['c', 'left.db'], 12, 'left.db-wal exists without its database'],
   [['c', 'orders.xml'], 2, 'the name orders.xml does not say what to write'],
   [['c', '-'], 2, 'standard output needs a format'],
   [['c', '-', '--format', 'database'], 2, 'a database needs a file'],
@@ -76,13 +77,14 @@ const impossible: readonly (readonly [readonly string[], number, string])[] = [
 test('an export that is not possible says why, and leaves no file', async () => {
   const desk = await begin();
   writeFileSync(join(desk.folder, 'taken.db'), 'mine');
+  writeFileSync(join(desk.folder, 'left.db-wal'), 'left');
   for (const [args, status, text] of impossible) {
     const result = await desk.bkp('export', ...args);
     expect(result.stderr).toContain(text);
     expect(result.status, args.join(' ')).toBe(status);
   }
   expect(readFileSync(join(desk.folder, 'taken.db'), 'utf8')).toBe('mine');
-  expect(readdirSync(desk.folder).filter((name) => /bkp-|^a\.db|rows/.test(name))).toEqual([]);
+  expect(readdirSync(desk.folder).filter((name) => /bkp-|^a\.db|^left\.db$|rows/.test(name))).toEqual([]);
 });
 
 test('diff counts rows by table, prints them, and names what changed in the schema', async () => {

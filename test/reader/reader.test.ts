@@ -1,6 +1,6 @@
 import {createHash} from 'node:crypto';
 import {cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs';
-import {join, relative, sep} from 'node:path';
+import {dirname, join, relative, sep} from 'node:path';
 import {expect, test} from 'vitest';
 import {contentOfDatabase} from '../fixtures/content.ts';
 import {fixtureOf, fixturePath, folder, read, succeeds} from './run.ts';
@@ -46,6 +46,17 @@ test('the list has every backup that counts, and none that a verdict makes void'
     expect(stdout).toContain(`  ${backup.split('/')[1]}  `);
   }
   expect(stdout).not.toContain('void');
+});
+
+test.each(['-wal', '-journal'])('nothing is restored beside a %s that another database left', (end) => {
+  const target = join(folder(), 'restored.db');
+  writeFileSync(target + end, 'left');
+  const {status, stderr} = read(fixtures[1]!.store, 'shop', '--to', target);
+  expect({status, stderr}).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining(`mv '${target}${end}' '${target}${end}.old'`),
+  });
+  expect(readdirSync(dirname(target))).toEqual([`restored.db${end}`]);
 });
 
 test('tables are written as CSV', () => {

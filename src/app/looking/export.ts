@@ -17,7 +17,7 @@ import {
 } from '../../collections/index.ts';
 import {BkpError, systemCode} from '../../errors/index.ts';
 import {beginNewFile, type NewFile} from '../../lib/new-file.ts';
-import {openTablesIn} from '../../sources/index.ts';
+import {openTablesIn, type TableSource} from '../../sources/index.ts';
 import type {Deps} from '../deps.ts';
 import {openScratchFolder} from '../places/scratch-folder.ts';
 import {interruptible, type NamedBackup, plainTable, withBackup} from './opening.ts';
@@ -42,21 +42,25 @@ export function exportToFile(deps: Deps, request: ExportRequest): Promise<Export
   return interruptible(deps, 'the export', () =>
     withBackup(deps, request.from, async (opened) => {
       requireFree(target, request.file);
+      const {format, tables} = request;
+      // What is left beside the name by another database would be part of this one.
+      const requirePlace = async () => format === 'database' && (await requireRestorable(opened, target, tables));
+      await requirePlace();
       const place = begin(deps, target, request.file);
       try {
-        const {format} = request;
         const to = () => createWriteStream(place.path, {flags: 'wx'});
         const exported =
           format === 'database'
-            ? await writeDatabase(deps, opened, {path: place.path, tables: request.tables})
+            ? await writeDatabase(deps, opened, {path: place.path, tables})
             : format === 'sql'
-              ? await writeScript(deps, opened, {tables: request.tables, to, end: true})
+              ? await writeScript(deps, opened, {tables, to, end: true})
               : await writeText(deps, opened, {
                   format,
                   table: onlyTable(opened, request),
                   to,
                   end: true,
                 });
+        await requirePlace();
         put(place, request.file);
         return exported;
       } catch (error) {
@@ -116,17 +120,32 @@ const unwritable = (written: string, cause: unknown) =>
     next: 'check that its folder exists, that this user may write there, and that the disk has room',
   });
 
+/** @throws BkpError as a restore into this file does */
+async function requireRestorable(opened: OpenedBackup, path: string, tables: readonly string[]): Promise<void> {
+  const source = await openTablesIn(opened.backup.body.source.description, path);
+  try {
+    requirePossible(await planInto(opened, source, tables));
+  } finally {
+    await source.close();
+  }
+}
+
+function planInto({vault, collection, backup}: OpenedBackup, source: TableSource, tables: readonly string[]) {
+  const wanted = tables.length === 0 ? undefined : tables.map((table) => ({name: plainTable(table)}));
+  return planRestore(vault, source, {collection, point: backup.body.backup, tables: wanted});
+}
+
 /** A restore into a new file. */
 async function writeDatabase(
   deps: Deps,
-  {vault, collection, backup}: OpenedBackup,
+  opened: OpenedBackup,
   {path, tables}: {path: string; tables: readonly string[]},
 ): Promise<Exported> {
+  const {vault, collection, backup} = opened;
   const source = await openTablesIn(backup.body.source.description, path);
   try {
     const point = backup.body.backup;
-    const wanted = tables.length === 0 ? undefined : tables.map((table) => ({name: plainTable(table)}));
-    const plan = await planRestore(vault, source, {collection, point, tables: wanted});
+    const plan = await planInto(opened, source, tables);
     requirePossible(plan);
     const {check} = await deps.settings();
     const progress = shownBy(deps);
