@@ -10,6 +10,7 @@ import type {StoredTable} from './stored.ts';
 export type MergedPair = {
   name: string;
   oid: number;
+  stagedOid: number;
   /** What stands behind FROM. */
   living: string;
   staged: string;
@@ -67,6 +68,7 @@ export async function fitOf(
   return {
     name,
     oid: relation.oid,
+    stagedOid: staged.oid,
     living: onlyOf(relation.kind) + qualified(relation.schema, relation.table),
     staged: staged.name,
     key: now.key,

@@ -1,7 +1,10 @@
 import {BkpError} from '../../../errors/index.ts';
 import {formatCount} from '../../../lib/figures.ts';
+import {onlyOf} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
 import {qualified} from '../connection/quote.ts';
+import {asIdent} from '../schema/rewrite.ts';
+import {isGone} from './compared.ts';
 import type {MergedPair} from './merge-fit.ts';
 
 /** The tables in an order in which each one comes after those to which its foreign keys refer, as far as possible. */
@@ -29,53 +32,86 @@ export async function parentsFirst(
   return ordered;
 }
 
+/** A foreign key, for {@link requireNoCascade}. */
+type ActingKey = {
+  name: string;
+  childOid: number;
+  /** As bkp names tables, and as a statement has it. */
+  called: string;
+  child: string;
+  /** Whether a row `c` refers to a row `t`. */
+  match: string;
+  /** Columns to which it refers, quoted. */
+  columns: readonly string[];
+};
+
 /**
- * Refuses to delete or change rows if a foreign key would then delete or change rows of another table: nobody asked for
- * those.
+ * Refuses to delete or change rows if a foreign key would then delete or change rows that are to stay as they are:
+ * rows of another table, or of a merged one that the backup has too.
  * @param what of a living row `t`, which is to be deleted or, with `staged` as `s`, changed
- * @throws BkpError `PRECONDITION`
+ * @param what.pairs all merged tables; their rows that are deleted anyway do not count
+ * @throws BkpError `PRECONDITION`; its context names the `child`
  */
 export async function requireNoCascade(
   connection: Connection,
   {oid, name, living}: MergedPair,
-  what: {on: 'delete' | 'update'; condition: string},
+  what: {on: 'delete' | 'update'; condition: string; pairs: readonly MergedPair[]},
 ): Promise<void> {
-  const action = what.on === 'delete' ? 'confdeltype' : 'confupdtype';
-  const keys = await connection.rows(
-    `SELECT c.conname, n.nspname, r.relname,
-      (SELECT string_agg(format('c.%I = t.%I', a.attname, f.attname), ' AND ' ORDER BY k.at)
-        FROM unnest(c.conkey, c.confkey) WITH ORDINALITY AS k (own, other, at)
+  for (const key of await actingKeys(connection, oid, what.on)) {
+    const {childOid, match, columns} = key;
+    // The server compares the bytes of a key to know whether it was changed.
+    const list = (of: string) => columns.map((column) => `${of}.${column}`);
+    const differ = `pg_catalog.record_image_ne(row(${list('t').join(', ')}), row(${list('s').join(', ')}))`;
+    const condition = what.on === 'delete' ? what.condition : what.condition.replace('$differ', () => differ);
+    const child = what.pairs.find((pair) => pair.oid === childOid);
+    const stays = child === undefined || what.on === 'update' ? '' : ` AND NOT (${isGone(child, 'c')})`;
+    const rows = Number(
+      await connection.value(
+        `SELECT count(*) FROM ${key.child} c
+          WHERE EXISTS (SELECT FROM ${living} t WHERE ${match} AND ${condition})${stays}`,
+      ),
+    );
+    if (rows === 0) continue;
+    const other = `restore ${name} under another name (TABLE … AS …)`;
+    throw new BkpError(
+      'PRECONDITION',
+      `the foreign key ${key.name} would ${what.on} ${formatCount(rows, 'row')} of ${key.called} too`,
+      {
+        cause: `they refer to rows of ${name} that are not those of the backup`,
+        next: child === undefined ? `name both tables, or ${other}` : other,
+        context: {table: name, child: key.called},
+      },
+    );
+  }
+}
+
+async function actingKeys(
+  connection: Connection,
+  parent: number,
+  on: 'delete' | 'update',
+): Promise<readonly ActingKey[]> {
+  const action = on === 'delete' ? 'confdeltype' : 'confupdtype';
+  const rows = await connection.rows(
+    `SELECT c.conname, c.conrelid, n.nspname, r.relname, r.relkind,
+      (SELECT string_agg(format('t.%I OPERATOR(%I.%s) c.%I', f.attname, s.nspname, o.oprname, a.attname), ' AND '
+        ORDER BY k.at)
+        FROM unnest(c.conkey, c.confkey, c.conpfeqop) WITH ORDINALITY AS k (own, other, op, at)
+        JOIN pg_operator o ON o.oid = k.op JOIN pg_namespace s ON s.oid = o.oprnamespace
         JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.own
         JOIN pg_attribute f ON f.attrelid = c.confrelid AND f.attnum = k.other),
       (SELECT string_agg(quote_ident(f.attname), chr(1) ORDER BY k.at)
         FROM unnest(c.confkey) WITH ORDINALITY AS k (other, at)
         JOIN pg_attribute f ON f.attrelid = c.confrelid AND f.attnum = k.other)
     FROM pg_constraint c JOIN pg_class r ON r.oid = c.conrelid JOIN pg_namespace n ON n.oid = r.relnamespace
-    WHERE c.confrelid = $1 AND c.contype = 'f' AND c.conparentid = 0 AND ${action} NOT IN ('a', 'r')
-      AND c.conrelid <> c.confrelid`,
-    [oid],
+    WHERE c.confrelid = $1 AND c.contype = 'f' AND c.conparentid = 0 AND ${action} NOT IN ('a', 'r')`,
+    [parent],
   );
-  for (const [key, schema, table, match, columns] of keys) {
-    const child = qualified(schema!, table!);
-    const differ = columns!
-      .split('\u0001')
-      .map((column) => `t.${column} IS DISTINCT FROM s.${column}`)
-      .join(' OR ');
-    const condition = what.on === 'delete' ? what.condition : what.condition.replace('$differ', differ);
-    const rows = Number(
-      await connection.value(
-        `SELECT count(*) FROM ${child} c WHERE EXISTS (SELECT FROM ${living} t WHERE ${match} AND ${condition})`,
-      ),
-    );
-    if (rows === 0) continue;
-    throw new BkpError(
-      'PRECONDITION',
-      `the foreign key ${key} would ${what.on} ${formatCount(rows, 'row')} of ${schema}.${table} too`,
-      {
-        cause: `they refer to rows of ${name} that are not those of the backup`,
-        next: `name both tables, or restore ${name} under another name (TABLE … AS …)`,
-        context: {table: name},
-      },
-    );
-  }
+  return rows.map(([name, childOid, schema, table, kind, match, columns]) => ({
+    name: name!,
+    childOid: Number(childOid),
+    called: `${asIdent(schema!)}.${asIdent(table!)}`,
+    child: onlyOf(kind === 'p' ? 'partitioned' : 'table') + qualified(schema!, table!),
+    match: match!,
+    columns: columns!.split('\u0001'),
+  }));
 }

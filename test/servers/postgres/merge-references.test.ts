@@ -1,0 +1,113 @@
+import {expect, onTestFinished, test} from 'vitest';
+import {merge, takeFull} from '../../sources/layers.ts';
+import {clusterOfFile, type TestDatabase} from './cluster.ts';
+
+// Foreign keys between tables that are merged and replaced together, and to others.
+
+const cluster = clusterOfFile('contrib');
+
+async function made(sql: string): Promise<TestDatabase> {
+  const database = await cluster().create();
+  onTestFinished(() => database.close());
+  await database.exec(sql);
+  return database;
+}
+
+const full = ({source}: TestDatabase, ...tables: string[]) =>
+  takeFull(source, {tables: tables.map((table) => `public.${table}`), track: {owner: 'c'}});
+
+const counted = (name: string, inserted: number, updated: number, deleted: number, kept = 0) => ({
+  ...{name: `public.${name}`, inserted, updated, deleted, kept},
+});
+
+test.each(['NO ACTION', 'RESTRICT', 'CASCADE', 'SET NULL', 'SET DEFAULT'])(
+  'rows that stay may refer to rows that go, ON DELETE %s',
+  async (action) => {
+    const database = await made(`CREATE TABLE p (id int PRIMARY KEY);
+      CREATE TABLE c (id int PRIMARY KEY, p int REFERENCES p ON DELETE ${action}, v text);
+      CREATE TABLE tree (id int PRIMARY KEY, up int REFERENCES tree ON DELETE ${action});
+      CREATE TABLE noted (id int PRIMARY KEY, tree int REFERENCES tree ON DELETE CASCADE);
+      INSERT INTO p VALUES (1), (2); INSERT INTO c VALUES (1, 1, 'a'), (2, 2, 'b');
+      INSERT INTO tree VALUES (1, NULL), (2, 1); INSERT INTO noted VALUES (1, 2)`);
+    const backup = await full(database, 'p', 'c', 'tree');
+    const keys = "(SELECT conname, condeferrable, condeferred FROM pg_constraint WHERE contype = 'f')";
+    const before = await database.rows(keys);
+    await database.exec(`INSERT INTO p VALUES (5); UPDATE c SET p = 5 WHERE id = 1;
+      DELETE FROM c WHERE id = 2; DELETE FROM p WHERE id = 2;
+      INSERT INTO tree VALUES (9, NULL), (8, 9); UPDATE tree SET up = 8 WHERE id = 2`);
+    const expected = [counted('p', 1, 0, 1), counted('c', 1, 1, 0), counted('tree', 0, 1, 2)];
+    expect(await merge(database.source, backup, 'replace', {dryRun: true})).toEqual(expected);
+    expect(await merge(database.source, backup, 'replace')).toEqual(expected);
+    expect(await database.rows('c')).toEqual(['(1,1,a)', '(2,2,b)']);
+    expect(await database.rows('tree')).toEqual(['(1,)', '(2,1)']);
+    expect(await database.rows('noted')).toEqual(['(1,2)']);
+    expect(await database.rows(keys)).toEqual(before);
+  },
+);
+
+test('tables that refer to each other come back together', async () => {
+  const database = await made(`CREATE TABLE a (id int PRIMARY KEY, b int NOT NULL);
+    CREATE TABLE b (id int PRIMARY KEY, a int NOT NULL REFERENCES a ON DELETE RESTRICT);
+    INSERT INTO a VALUES (1, 1), (2, 2); INSERT INTO b VALUES (1, 1), (2, 2);
+    ALTER TABLE a ADD CONSTRAINT to_b FOREIGN KEY (b) REFERENCES b`);
+  const backup = await full(database, 'a', 'b');
+  await database.exec(`ALTER TABLE a ALTER CONSTRAINT to_b DEFERRABLE INITIALLY DEFERRED;
+    BEGIN; UPDATE a SET b = 2; DELETE FROM b WHERE id = 1; DELETE FROM a WHERE id = 1;
+    INSERT INTO a VALUES (3, 3); INSERT INTO b VALUES (3, 3); COMMIT;
+    ALTER TABLE a ALTER CONSTRAINT to_b NOT DEFERRABLE`);
+  const merged = [counted('a', 1, 0, 0, 1), counted('b', 1, 0, 0, 1)];
+  expect(await merge(database.source, backup, 'merge')).toEqual(merged);
+  expect(await database.rows('a')).toEqual(['(1,1)', '(2,2)', '(3,3)']);
+});
+
+test('a key that acts on rows of a table that is not named refuses, of any type and for any change', async () => {
+  const database = await made(`CREATE SCHEMA lib; CREATE EXTENSION citext SCHEMA lib;
+    CREATE TABLE words (word lib.citext PRIMARY KEY); CREATE TABLE prices (price numeric PRIMARY KEY, v int);
+    CREATE TABLE uses (id int PRIMARY KEY, word lib.citext REFERENCES words ON DELETE CASCADE);
+    CREATE TABLE sales (id int PRIMARY KEY, price numeric REFERENCES prices ON UPDATE CASCADE);
+    CREATE TABLE more_uses () INHERITS (uses);
+    INSERT INTO words VALUES ('a'); INSERT INTO prices VALUES (1.00, 1)`);
+  const [words, prices] = [await full(database, 'words'), await full(database, 'prices')];
+  await database.exec(`INSERT INTO words VALUES ('B'), ('only below'); INSERT INTO uses VALUES (1, 'b');
+    UPDATE prices SET price = 1.0; INSERT INTO sales VALUES (1, 1.0);
+    INSERT INTO more_uses VALUES (2, 'only below')`);
+  await expect(merge(database.source, words, 'replace')).rejects.toMatchObject({
+    message: 'the foreign key uses_word_fkey would delete 1 row of public.uses too',
+    next: expect.stringContaining('name both tables'),
+  });
+  await expect(merge(database.source, prices, 'merge')).rejects.toMatchObject({
+    message: 'the foreign key sales_price_fkey would update 1 row of public.sales too',
+  });
+  await database.exec('DELETE FROM ONLY uses; UPDATE sales SET price = NULL');
+  expect(await merge(database.source, words, 'replace')).toEqual([counted('words', 0, 0, 2)]);
+  expect(await database.rows('uses')).toEqual(['(2,"only below")']);
+  await merge(database.source, prices, 'merge');
+  expect(await database.rows('prices')).toEqual(['(1.00,1)']);
+});
+
+test('sequences that were set back continue behind the rows of the backup, and others stay', async () => {
+  const database = await made(`CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, n serial,
+      down int DEFAULT 0, v text);
+    CREATE SEQUENCE "Odd seq" INCREMENT -5 OWNED BY t.down; ALTER TABLE t ALTER down SET DEFAULT nextval('"Odd seq"');
+    CREATE TABLE ahead (id bigserial PRIMARY KEY);
+    INSERT INTO t (v) VALUES ('a'), ('b'); INSERT INTO ahead DEFAULT VALUES`);
+  const backup = await full(database, 't', 'ahead');
+  await database.exec(`TRUNCATE t RESTART IDENTITY; INSERT INTO ahead DEFAULT VALUES; INSERT INTO t (v) VALUES ('c')`);
+  const notices: [string[], string[]] = [[], []];
+  for (const dryRun of [true, false]) {
+    const [[t]] = [
+      await database.rows("(SELECT string_agg(last_value::text, ' ' ORDER BY sequencename) FROM pg_sequences)"),
+    ];
+    if (dryRun) expect(t).toBe('("-1 2 1 1")');
+    await merge(database.source, backup, 'merge', {dryRun, notice: (text) => notices[dryRun ? 0 : 1].push(text)});
+  }
+  expect(notices[1]).toEqual(notices[0]);
+  expect(notices[1]).toEqual([
+    'the sequence public.Odd seq goes on with -11, as in the backup; it was at -6',
+    'the sequence public.t_id_seq goes on with 3, as in the backup; it was at 2',
+    'the sequence public.t_n_seq goes on with 3, as in the backup; it was at 2',
+  ]);
+  await database.exec("INSERT INTO t (v) VALUES ('new'); INSERT INTO ahead DEFAULT VALUES");
+  expect(await database.rows('t')).toEqual(['(1,1,-1,a)', '(2,2,-6,b)', '(3,3,-11,new)']);
+  expect(await database.rows('ahead')).toEqual(['(1)', '(2)', '(3)']);
+});
