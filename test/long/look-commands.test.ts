@@ -1,5 +1,5 @@
 import {spawn} from 'node:child_process';
-import {existsSync, readdirSync, readFileSync, writeFileSync} from 'node:fs';
+import {existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {expect, test} from 'vitest';
 import {bkpFile} from '../helpers/bkp.ts';
@@ -63,6 +63,7 @@ test('an export is a database as a restore makes it, or text that keeps every va
 const impossible: readonly (readonly [readonly string[], number, string])[] = [
   [['c', 'taken.db'], 12, 'taken.db exists already, and is not overwritten'],
   [['c', 'left.db'], 12, 'left.db-wal exists without its database'],
+  [['c', 'link.db'], 12, 'link.db exists already, and is not overwritten'],
   [['c', 'orders.xml'], 2, 'the name orders.xml does not say what to write'],
   [['c', '-'], 2, 'standard output needs a format'],
   [['c', '-', '--format', 'database'], 2, 'a database needs a file'],
@@ -78,6 +79,7 @@ test('an export that is not possible says why, and leaves no file', async () => 
   const desk = await begin();
   writeFileSync(join(desk.folder, 'taken.db'), 'mine');
   writeFileSync(join(desk.folder, 'left.db-wal'), 'left');
+  symlinkSync('nowhere.db', join(desk.folder, 'link.db'));
   for (const [args, status, text] of impossible) {
     const result = await desk.bkp('export', ...args);
     expect(result.stderr).toContain(text);

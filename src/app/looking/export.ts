@@ -1,5 +1,5 @@
 import {randomBytes} from 'node:crypto';
-import {createWriteStream, existsSync} from 'node:fs';
+import {createWriteStream, lstatSync} from 'node:fs';
 import {resolve} from 'node:path';
 import {Readable, type Writable} from 'node:stream';
 import {pipeline} from 'node:stream/promises';
@@ -106,7 +106,8 @@ function put(place: NewFile, written: string): void {
 }
 
 function requireFree(target: string, written: string): void {
-  if (existsSync(target)) throw exists(written);
+  // Also a link that leads nowhere, which is not replaced either.
+  if (lstatSync(target, {throwIfNoEntry: false}) !== undefined) throw exists(written);
 }
 
 const exists = (written: string) =>

@@ -32,7 +32,7 @@ import {Connection, withConnection} from './engine/connection.ts';
 import {pairsOfSchemas, swappedNames} from './merge/pairs.ts';
 import {leftBehind} from './restore/left-behind.ts';
 import {MergeStaging} from './restore/merge-staging.ts';
-import {requireNoStrayJournal} from './restore/place-new-file.ts';
+import {isFileThere, requireFreeName} from './restore/place-new-file.ts';
 import {requireFreeNames, requireSameEncoding} from './restore/publish.ts';
 import {treesToLoad} from './restore/stage-table.ts';
 import {type Continuing, SqliteStaging, type StagingInput} from './restore/staging.ts';
@@ -174,7 +174,7 @@ export class SqliteSource implements TableSource {
   #requirePossible({schemas, objects}: BackupParts, database: DatabaseFacts): void {
     if (this.#absent()) {
       requireFolder(this.#path);
-      requireNoStrayJournal(this.#path);
+      requireFreeName(this.#path);
       return;
     }
     withConnection(this.#path, {}, (connection) => {
@@ -319,7 +319,7 @@ export class SqliteSource implements TableSource {
   }
 
   #absent(): boolean {
-    return statSync(this.#path, {throwIfNoEntry: false}) === undefined;
+    return !isFileThere(this.#path);
   }
 }
 

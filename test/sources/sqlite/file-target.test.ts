@@ -1,6 +1,6 @@
 import {type ChildProcess, spawn} from 'node:child_process';
 import {once} from 'node:events';
-import {existsSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {existsSync, readFileSync, rmSync, symlinkSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 import {describe, expect, onTestFinished, test} from 'vitest';
@@ -51,6 +51,20 @@ async function holder(path: string, sql: string): Promise<ChildProcess> {
   await once(child.stdout!, 'data');
   return child;
 }
+
+test.each([
+  ['nowhere.db', 'a link that leads nowhere'],
+  ['app.db', 'a link that leads to itself'],
+])('a target that is a link to %s (%s) is refused before anything is loaded', async (to) => {
+  const path = join(folder(), 'app.db');
+  symlinkSync(to, path);
+  const refused = {code: 'PRECONDITION', message: `${path} is a link to ${to}, where nothing is`};
+  expect(await new SqliteFileTarget(path).survey(facts)).toMatchObject({inTheWay: refused.message});
+  await expect(new SqliteFileTarget(path).prepare(facts)).rejects.toMatchObject({
+    ...refused,
+    next: expect.stringContaining(`rm '${path}'`),
+  });
+});
 
 describe('a restored database', () => {
   test.each(['WAL', 'DELETE'])('in %s mode is the image byte by byte, and no other file is left', async (mode) => {

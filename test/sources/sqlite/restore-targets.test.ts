@@ -1,4 +1,4 @@
-import {existsSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
+import {existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
@@ -115,4 +115,17 @@ test('only the one CREATE statement of a schema in a backup runs', async () => {
   await restore(join(folder, 'b.db'), withTable(`${copy.schema.definition.table}; ${attach}`));
   await expect(restore(join(folder, 'c.db'), withTable(attach))).rejects.toMatchObject({code: 'OBJECT_DAMAGED'});
   expect(existsSync(evil)).toBe(false);
+});
+
+test('a link that leads nowhere is refused before anything is staged', async () => {
+  const folder = place();
+  database(join(folder, 'a.db'), 'CREATE TABLE t (a INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)');
+  const copy = await copyOf(join(folder, 'a.db'), 't');
+  const link = join(folder, 'link.db');
+  symlinkSync('nowhere.db', link);
+  await expect(restore(link, copy)).rejects.toMatchObject({
+    code: 'PRECONDITION',
+    message: `${link} is a link to nowhere.db, where nothing is`,
+  });
+  expect(existsSync(join(folder, 'nowhere.db'))).toBe(false);
 });

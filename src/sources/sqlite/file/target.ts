@@ -6,7 +6,7 @@ import {writeFully} from '../../../lib/files.ts';
 import type {DatabaseMoment, FileCheck, FileTarget, FrozenFile, TargetSurvey} from '../../file-source.ts';
 import {withConnection} from '../engine/connection.ts';
 import {translated} from '../engine/errors.ts';
-import {requireNoStrayJournal} from '../restore/place-new-file.ts';
+import {isFileThere, requireFreeName} from '../restore/place-new-file.ts';
 import {sqliteFilePath} from './files.ts';
 import {checkDatabase, quickCheck} from './quick-check.ts';
 import {isEmpty, placeNewDatabase, replaceEmptyDatabase} from './target-swap.ts';
@@ -85,7 +85,7 @@ export class SqliteFileTarget implements FileTarget {
 
   async publish({signal}: {signal: AbortSignal}): Promise<FileCheck> {
     const found = await this.#check(signal);
-    if (exists(this.#path)) replaceEmptyDatabase(this.#staged, this.#path);
+    if (isFileThere(this.#path)) replaceEmptyDatabase(this.#staged, this.#path);
     else placeNewDatabase(this.#staged, this.#path);
     rmSync(this.#part, {force: true});
     return found;
@@ -121,11 +121,10 @@ export class SqliteFileTarget implements FileTarget {
   }
 }
 
-/** @throws BkpError `TABLE_EXISTS` | `PRECONDITION` (a log or journal without its database) */
+/** @throws BkpError `TABLE_EXISTS` | `PRECONDITION` (a log or journal without its database, a link) */
 function requireFree(path: string): void {
-  const found = statSync(path, {throwIfNoEntry: false});
-  if (found === undefined) {
-    requireNoStrayJournal(path);
+  if (!isFileThere(path)) {
+    requireFreeName(path);
     return;
   }
   if (withConnection(path, {}, isEmpty)) return;
@@ -135,8 +134,6 @@ function requireFree(path: string): void {
     context: {path},
   });
 }
-
-const exists = (path: string) => statSync(path, {throwIfNoEntry: false}) !== undefined;
 
 function requireOnlyFile(file: FrozenFile): void {
   if (file.path === sqliteFilePath && file.zeroTailBytes === 0) return;

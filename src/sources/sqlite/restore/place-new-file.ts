@@ -1,6 +1,32 @@
-import {closeSync, linkSync, openSync, renameSync, statSync} from 'node:fs';
+import {closeSync, linkSync, lstatSync, openSync, readlinkSync, renameSync, statSync} from 'node:fs';
 import {BkpError, systemCode} from '../../../errors/index.ts';
+import {shellQuoted} from '../../../lib/text.ts';
 import {translated} from '../engine/errors.ts';
+
+/** False also for a link that leads nowhere: {@link requireFreeName} tells the two apart. */
+export function isFileThere(path: string): boolean {
+  try {
+    return statSync(path, {throwIfNoEntry: false}) !== undefined;
+  } catch (error) {
+    if (systemCode(error) === 'ELOOP') return false;
+    throw error;
+  }
+}
+
+/**
+ * To be called before anything is loaded, if there is no database at `target`.
+ * @throws BkpError `PRECONDITION` if something is in the way nevertheless
+ */
+export function requireFreeName(target: string): void {
+  if (lstatSync(target, {throwIfNoEntry: false})?.isSymbolicLink()) {
+    const to = readlinkSync(target);
+    throw new BkpError('PRECONDITION', `${target} is a link to ${to}, where nothing is`, {
+      cause: 'a restored file does not replace a link: the disk behind it may be missing',
+      next: `rm ${shellQuoted(target)}; or restore to the file that it should lead to`,
+    });
+  }
+  requireNoStrayJournal(target);
+}
 
 /** SQLite would apply a left-over journal or WAL to any database that is created next to it. */
 export function requireNoStrayJournal(target: string): void {
