@@ -326,10 +326,11 @@ export interface Staging {
    * call returned. They are not made again. Absent: always empty.
    */
   applied?(): readonly {bytes: number; count: number}[];
-  /** Loads a segment of rows. @returns the rows in the segment */
+  /** Loads a segment of rows; the caller uses its memory again afterwards. @returns the rows in the segment */
   load(table: TableName, segment: Uint8Array): Promise<number>;
   /**
-   * Deletes the rows of a segment of keys. A delta layer first removes all its keys, then loads all its rows.
+   * Deletes the rows of a segment of keys, whose memory is used again as in `load`. A delta layer first removes all its
+   * keys, then loads all its rows.
    * @returns the keys in the segment, including keys without a row
    */
   removeKeys(table: TableName, segment: Uint8Array): Promise<number>;

@@ -74,10 +74,12 @@ export async function loadLayer(
   const each = async (data: SegmentStream, put: (segment: Uint8Array) => Promise<number>, rows: number) => {
     const after = applied?.take(data.segments);
     let loaded = after?.count ?? 0;
-    for await (const segment of readSegments(vault, streams, data, {signal, ...(after === undefined ? {} : {after})})) {
+    const from = {signal, borrowed: true, ...(after === undefined ? {} : {after})};
+    for await (const segment of readSegments(vault, streams, data, from)) {
       signal.throwIfAborted();
+      const {byteLength} = segment;
       loaded += await put(segment);
-      meter.bytes(segment.byteLength);
+      meter.bytes(byteLength);
     }
     if (loaded === rows) return;
     throw new BkpError(

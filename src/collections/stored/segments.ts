@@ -1,4 +1,5 @@
 import {BkpError} from '../../errors/index.ts';
+import {copiedBytes} from '../../lib/memory.ts';
 import type {Recipe, VaultReader} from '../../vault/index.ts';
 import type {SegmentStream} from './layers.ts';
 
@@ -22,7 +23,7 @@ export function chunksOfSegment(data: SegmentStream, segment: number): number {
 /**
  * Reads the segments of a stream, in order.
  * @param streams of the manifest that `data` is from
- * @param options.borrowed reuse the memory of a segment of one chunk when the next segment is requested. Default false
+ * @param options.borrowed reuse the memory of a segment when the next segment is requested. Default false
  * @param options.after begin after these segments
  * @throws BkpError `OBJECT_DAMAGED` | `OBJECT_MISSING`
  */
@@ -42,9 +43,11 @@ export async function* readSegments(
   let segment = after.segments;
   let chunks: Uint8Array[] = [];
   for await (const chunk of vault.read(await rest(vault, streams[data.stream]!, data, after), options)) {
-    chunks.push(chunk);
-    if (chunks.length < chunksOfSegment(data, segment)) continue;
-    yield chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+    const of = chunksOfSegment(data, segment);
+    // The memory of a chunk that is borrowed is used again for the next one.
+    chunks.push(of === 1 || options.borrowed !== true ? chunk : copiedBytes(chunk));
+    if (chunks.length < of) continue;
+    yield of === 1 ? chunk : Buffer.concat(chunks);
     chunks = [];
     segment++;
   }

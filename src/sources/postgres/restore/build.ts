@@ -16,10 +16,28 @@ export async function prepareToBuild(connection: Connection): Promise<void> {
   // Nobody else uses the staged tables, and another connection of this restore may hold a lock for long.
   await fixSettings(connection, {lockTimeoutSeconds: 0});
   // Each connection builds one index at a time.
-  await connection.run(
-    `SET LOCAL client_min_messages = error; SET LOCAL maintenance_work_mem = '256MB';
-      SET LOCAL max_parallel_maintenance_workers = 0`,
+  await connection.run('SET LOCAL client_min_messages = error; SET LOCAL max_parallel_maintenance_workers = 0');
+}
+
+/** Runs that fit into a processor's cache are sorted faster than all entries at once. */
+const leastSortBytes = 16 * 1024 * 1024;
+/** Also a large table is sorted in as many runs at most, so that they are merged once. */
+const mostRuns = 64;
+const mostSortBytes = 256 * 1024 * 1024;
+
+/** Sets the memory in which indexes of a table are sorted. @param table qualified and quoted; with its rows */
+export async function setSortMemory(connection: Connection, table: string): Promise<void> {
+  const bytes = await connection.value(
+    `SELECT max(pg_catalog.pg_table_size(oid)) FROM (
+      SELECT $1::text::regclass AS oid UNION SELECT relid FROM pg_catalog.pg_partition_tree($1::text::regclass)) own`,
+    [table],
   );
+  await connection.run(`SET LOCAL maintenance_work_mem = '${Math.ceil(sortBytesOf(Number(bytes)) / 1024)}kB'`);
+}
+
+/** @param tableBytes of a table, or of its largest partition */
+export function sortBytesOf(tableBytes: number): number {
+  return Math.min(mostSortBytes, Math.max(leastSortBytes, tableBytes / mostRuns));
 }
 
 const adding = /^ALTER TABLE ONLY \S.*?\s+ADD CONSTRAINT ("(?:[^"]|"")*"|\S+) FOREIGN KEY /su;

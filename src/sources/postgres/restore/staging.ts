@@ -20,7 +20,7 @@ import type {Connection} from '../connection/connection.ts';
 import {fixSettings} from '../connection/session.ts';
 import {type Moves, moveKey, rewrite} from '../schema/rewrite.ts';
 import {contentOf} from '../segments/content.ts';
-import {buildOne, inTwoSteps, prepareToBuild, referredBy, validation} from './build.ts';
+import {buildOne, inTwoSteps, prepareToBuild, referredBy, setSortMemory, validation} from './build.ts';
 import {type Continued, continueStaging, endSessions, isContinuable, recordDone, recordPlan} from './continued.ts';
 import {keepLate} from './late-rows.ts';
 import {LeftOut} from './left-out.ts';
@@ -264,6 +264,7 @@ export class PostgresStaging implements Staging {
       // A table with checks that wait for the end of the transaction cannot be changed.
       await connection.run('SET CONSTRAINTS ALL IMMEDIATE');
       await prepareToBuild(connection);
+      await setSortMemory(connection, load.name);
       for (const {sql} of inOrder([table], () => statements)) {
         signal?.throwIfAborted();
         await connection.run(this.#staged(sql));
