@@ -27,8 +27,21 @@ export function smallDisk(folder: string, sizeBytes: number): SmallDisk {
       const {bavail, bsize} = statfsSync(folder);
       writeFileSync(filling, Buffer.alloc(Math.max(0, bavail * bsize - freeBytes)));
     },
-    readOnly: (on) => mount('-o', `remount,${on ? 'ro' : 'rw'}`, folder),
+    readOnly: (on) => whenIdle(() => mount('-o', `remount,${on ? 'ro' : 'rw'}`, folder)),
   };
+}
+
+/** A file system becomes read-only when no process has a file open for writing: a worker may be about to end. */
+function whenIdle(remount: () => void): void {
+  for (let tries = 1; ; tries++) {
+    try {
+      remount();
+      return;
+    } catch (error) {
+      if (tries === 100) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+    }
+  }
 }
 
 function canMount(): boolean {

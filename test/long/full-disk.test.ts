@@ -1,4 +1,4 @@
-import {readdirSync} from 'node:fs';
+import {readdirSync, statSync} from 'node:fs';
 import {join} from 'node:path';
 import {expect, test} from 'vitest';
 import {runBkp} from '../helpers/bkp.ts';
@@ -59,6 +59,31 @@ test.skipIf(!mayMount)('a full cluster: nothing half, and the next backup works'
   expect(failures).toBeGreaterThan(8);
   await run('BACKUP c INCREMENTAL');
   await run('DROP BACKUP COLLECTION c');
+});
+
+test.skipIf(!mayMount)('a cluster without a free byte is made smaller by bkp alone', async () => {
+  const desk = openDesk(`${schema} UPDATE t SET bytes = randomblob(20000)`);
+  const disk = smallDisk(join(desk.folder, 'disk'), 12 * 1024 * kibi);
+  const cluster = join(disk.folder, 'cluster');
+  const {run} = runDirectly({...desk, cluster});
+  const spare = () => statSync(join(cluster, '.bkp#spare'), {throwIfNoEntry: false})?.size;
+  await run(create);
+  for (let backup = 0; backup < 3; backup++) {
+    desk.exec('UPDATE t SET bytes = randomblob(20000)');
+    await run('BACKUP c');
+  }
+  expect(spare()).toBe(1024 * kibi);
+  desk.exec('UPDATE t SET bytes = randomblob(20000)');
+  disk.leave(0);
+  await expect(run('BACKUP c')).rejects.toMatchObject({code: 'STORE_FULL'});
+  expect(spare(), 'after a backup that failed').toBe(1024 * kibi);
+  disk.leave(0);
+  const {table} = await run('SHOW BACKUPS IN c');
+  await run(`DROP BACKUP c AT '${table!.rows.at(-1)![0]}'`);
+  expect(spare(), 'after a removal').toBe(1024 * kibi);
+  disk.leave(0);
+  await run('DROP BACKUP COLLECTION c');
+  expect(spare()).toBe(1024 * kibi);
 });
 
 test.skipIf(!mayMount)('a full or read-only cluster as a user meets it', async () => {

@@ -21,6 +21,7 @@ import {DirectoryListing} from './list.ts';
 import {isAbsence, statOrAbsent} from './listing-calls.ts';
 import {objectObstructed, obstacleAt} from './obstacle.ts';
 import {type Body, type Link, publishIfAbsent, removeStaleTemporaries, writeTemporary} from './put.ts';
+import {SpareRoom} from './spare.ts';
 import {isMediumError, isReadableBut, type Read} from './unreadable.ts';
 
 export type DirectoryStoreOptions = {
@@ -73,6 +74,7 @@ class DirectoryStore implements Store {
   readonly #read: Read;
   readonly #clock: Pick<Clock, 'wallMs'>;
   readonly #layout: StoreLayout;
+  readonly #spare: SpareRoom;
   /** Folders that were checked: they exist, are inside the root, and have no stale temporary files. */
   readonly #ready = new Set<string>();
 
@@ -85,6 +87,7 @@ class DirectoryStore implements Store {
     this.#read = read;
     this.#clock = clock;
     this.#layout = layout;
+    this.#spare = new SpareRoom(root);
     this.description = `fs::root=${root}`;
   }
 
@@ -102,9 +105,12 @@ class DirectoryStore implements Store {
     for (let tries = 1; ; tries++) {
       try {
         if (!this.#ready.has(folder)) await this.#prepare(folder);
-        return await this.#putInto(folder, target, body, ifAbsent);
+        const outcome = await this.#putInto(folder, target, body, ifAbsent);
+        await this.#spare.wrote(body);
+        return outcome;
       } catch (error) {
         this.#ready.delete(folder);
+        if (await this.#spare.release(error, body)) continue;
         if (systemCode(error) === 'EISDIR') throw objectObstructed(key, target, 'a folder');
         if (systemCode(error) !== 'ENOENT' || tries === vanishedFolderTries) {
           throw directoryError(error, this.#root, `write ${key}`);
@@ -222,6 +228,7 @@ class DirectoryStore implements Store {
       for (const [position, path] of paths.entries()) await this.#remove(keys[position]!, path);
       // Durable before anything else is removed: after a power cut, a manifest must not reappear without its packs.
       for (const folder of new Set(paths.map((path) => dirname(path)))) await this.#tidy(folder);
+      await this.#spare.removed();
       return [];
     } catch (error) {
       throw directoryError(error, this.#root, 'delete');

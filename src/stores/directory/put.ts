@@ -14,6 +14,9 @@ const staleAfterMs = 24 * 60 * 60 * 1000;
 /** A claim is held for two system calls; after this time its process has ended. */
 const claimStaleAfterMs = 60_000;
 
+/** Of the file that keeps some room free; no listing shows it either. */
+export const spareName = `${temporaryPrefix}spare`;
+
 export const isTemporary = (name: string) => name.startsWith(temporaryPrefix);
 
 const temporaryName = (folder: string) =>
@@ -135,7 +138,7 @@ export async function exists(path: string): Promise<boolean> {
 /** Removes temporary files in `folder` that ended processes left behind. */
 export async function removeStaleTemporaries(folder: string, wallMs: number): Promise<void> {
   for (const name of await readdir(folder)) {
-    if (!isTemporary(name)) continue;
+    if (!isTemporary(name) || name === spareName) continue;
     const path = join(folder, name);
     const facts = await stat(path).catch(() => undefined);
     if (facts !== undefined && wallMs - facts.mtimeMs > staleAfterMs) await rm(path, {force: true});
