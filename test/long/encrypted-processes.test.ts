@@ -90,6 +90,8 @@ test('without the right password nothing is read, written or begun, and the mess
   const cases: [Record<string, string>, string][] = [
     [{}, 'is encrypted, and no password is set'],
     [{BKP_PASSWORD: 'another'}, 'this password opens no slot'],
+    [{BKP_PASSWORD: 'another'}, 'it was taken from vault.password of environment BKP_PASSWORD\n'],
+    [{BKP_PASSWORD_COMMAND: 'echo other'}, 'vault.password.command of environment BKP_PASSWORD_COMMAND\n'],
     [{BKP_PASSWORD_COMMAND: 'exit 3'}, 'the command that prints the password of the vault failed'],
     [{BKP_PASSWORD_COMMAND: 'true'}, 'what the password command prints is empty'],
     [{BKP_PASSWORD_COMMAND: 'printf "a\\nb\\n"'}, 'has more than one line'],

@@ -12,7 +12,7 @@ import {
 import type {Deps} from '../deps.ts';
 import {rememberKeys} from '../places/encryption.ts';
 import {forgetVault, knownRing} from '../places/known-vaults.ts';
-import {secretFor} from '../places/secrets.ts';
+import {secretFor, withOrigin} from '../places/secrets.ts';
 import {openStoreAt, type Workplace} from '../places/workplace.ts';
 import {onlyPlace} from './open-keys.ts';
 
@@ -43,7 +43,9 @@ export async function importExportedKeys(
   const pin = pinOf(deps, place, vault);
   // Ends here for a file that someone else made, or that opens with none of the user's secrets.
   const isPinnable = pin !== undefined && pin.generation <= generation;
-  const {slot} = await unlock(inFile, secret, {vault, ...(isPinnable ? {pin} : {})});
+  const {slot} = await unlock(inFile, secret, {vault, ...(isPinnable ? {pin} : {})}).catch(async (error: unknown) => {
+    throw await withOrigin(deps, error);
+  });
   if (pin !== undefined && !isPinnable && !allowOlder) {
     // Then the file can only add slots that this ring names.
     await openWithSlot(store, slot, {vault, pin}).catch((error: unknown) => {

@@ -20,7 +20,7 @@ import {
 } from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
 import {knownRing, rememberRing} from './known-vaults.ts';
-import {isSecretConfigured, secretFor, secretInsteadOf} from './secrets.ts';
+import {isSecretConfigured, secretFor, secretInsteadOf, withOrigin} from './secrets.ts';
 
 /** A store, and which of the profile's two it is or replaces. */
 type Place = {store: StoreAddress; storage: Storage};
@@ -47,7 +47,7 @@ export async function unlockAt(deps: Deps, place: Place, {store, vault}: {store:
   const pin = pinAt(deps, place, vault);
   const unlocked = await unlock(store, secret, {vault, pin}).catch(async (error: unknown) => {
     const other = secret.kind === 'kms' ? await secretInsteadOf(deps, error, question) : undefined;
-    if (other === undefined) throw error;
+    if (other === undefined) throw await withOrigin(deps, error);
     return unlock(store, other, {vault, pin});
   });
   if (pin === undefined) warnOfUnknownMaker(deps, unlocked);

@@ -1,5 +1,6 @@
 import {readFileSync} from 'node:fs';
 import {join} from 'node:path';
+import {explainSettings, type SettingField} from '../../config/index.ts';
 import {BkpError, systemCode} from '../../errors/index.ts';
 import {credentialName, kitTitle} from '../../lib/vault-secrets.ts';
 import {isKeyCode, parseSecret, type Secret} from '../../vault/index.ts';
@@ -25,6 +26,33 @@ export async function configuredSecret(deps: Deps): Promise<Secret | undefined> 
   if (secret !== undefined) return secret;
   if (vaultAgeIdentity !== undefined) return ageIdentity(deps, vaultAgeIdentity);
   return vaultKmsKey === undefined ? undefined : kmsKey(vaultKmsKey);
+}
+
+/**
+ * Says of a secret that opens nothing where it was found: several places may name one, and the first counts.
+ * @param error returned as it is if it is about something else
+ */
+export async function withOrigin(deps: Deps, error: unknown): Promise<unknown> {
+  if (!(error instanceof BkpError) || error.code !== 'SECRET_WRONG') return error;
+  const cause = `it was taken from ${await originOfSecret(deps)}`;
+  return new BkpError('SECRET_WRONG', error.message, {cause, next: error.next, context: error.context});
+}
+
+async function originOfSecret(deps: Deps): Promise<string> {
+  const explained = await explainSettings(deps);
+  const origin = (field: SettingField) => {
+    const found = explained.find((setting) => setting.field === field && setting.value !== undefined);
+    return found && `${found.key} of ${found.origin}`;
+  };
+  const credential = credentialFile(deps);
+  return (
+    origin('vaultPassword') ??
+    origin('vaultPasswordCommand') ??
+    (credential !== undefined && isThere(credential) ? `the credential ${credential}` : undefined) ??
+    origin('vaultAgeIdentity') ??
+    origin('vaultKmsKey') ??
+    'the terminal'
+  );
 }
 
 /** Whether the settings name a secret; neither runs a command nor reads a credential. */
