@@ -32,6 +32,7 @@ const keys = [
   ['k INTEGER PRIMARY KEY, l', ''],
   ['k INTEGER PRIMARY KEY AUTOINCREMENT, l', ''],
   ['k INTEGER PRIMARY KEY DESC, l', ''],
+  ['k INTEGER PRIMARY KEY ON CONFLICT REPLACE, l', ''],
   ['k, l', ''],
   ['k TEXT PRIMARY KEY, l', ''],
   ['k TEXT COLLATE NOCASE NOT NULL PRIMARY KEY, l', ''],

@@ -229,6 +229,8 @@ test('tables with generated columns are copied into a database with their indexe
   const tables: Record<string, string> = {
     't, PRIMARY KEY': `(b, g AS (a + b), a NOT NULL, PRIMARY KEY (a, b)); CREATE INDEX i ON t (b COLLATE NOCASE, g);
       CREATE INDEX j ON t (b DESC); CREATE INDEX k ON t (a) WHERE b > 5; CREATE UNIQUE INDEX u ON t (b, a)`,
+    'a key with ON CONFLICT': `(k INTEGER PRIMARY KEY ON /**/ CONFLICT REPLACE, a, b, g AS (a + b) STORED, v AS (a))`,
+    'a key that ignores conflicts': '(k INTEGER, a, b, g AS (a + b), PRIMARY KEY (k) ON CONFLICT IGNORE)',
     'WITHOUT ROWID': `(a, b, g AS (a + b) STORED, PRIMARY KEY (b, a)) WITHOUT ROWID; CREATE INDEX i ON t (g)`,
     'a rowid as key':
       '(k INTEGER PRIMARY KEY, a UNIQUE, g AS (a * 2) UNIQUE, b); CREATE INDEX i ON t (g); CREATE INDEX j ON t (b)',

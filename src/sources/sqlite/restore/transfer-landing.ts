@@ -34,13 +34,14 @@ export function stageLandings(place: Place, schemas: readonly TableSchema[]): Re
 /**
  * Whether SQLite transfers a table to an empty one with the same schema (xferOptimization in its src/insert.c). Where
  * indexes need the table to be empty, the statement has a second part for a table that is not, which does not compile
- * with generated columns. And a table without a key, which gets an index for the transfer, is such a case.
+ * with generated columns. And a table without a key, which gets an index for the transfer, is such a case; so is an
+ * ON CONFLICT clause of the key, for which the word is enough here.
  */
-function isTransferred(connection: Connection, {name, columns, key}: Table): boolean {
+function isTransferred(connection: Connection, {name, sql, columns, key}: Table): boolean {
   if (!columns.some((column) => column.generated)) return true;
   const isUnique = connection.all(`SELECT "unique" FROM pragma_index_list(?, 'main')`, name).map((row) => row.unique);
   const hasIntegerKey = key.kind === 'rowid' && key.column !== undefined;
-  return hasIntegerKey && !isUnique.includes(1n);
+  return hasIntegerKey && !isUnique.includes(1n) && !/conflict/i.test(sql);
 }
 
 /** The indexes whose entries are columns of the record. */
