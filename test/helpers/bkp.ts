@@ -20,6 +20,8 @@ export type RunOptions = {
   /** Standard input; absent: none. */
   input?: string;
   cwd?: string;
+  /** Another bkp than this one. */
+  file?: string;
 };
 
 export type RunResult = {status: number | null; stdout: string; stderr: string};
@@ -42,7 +44,7 @@ export function bareEnv({home, env}: Pick<RunOptions, 'home' | 'env'>): Record<s
 /** Runs the real bkp as a process, without a terminal, and waits for its end. */
 export function runBkp(args: readonly string[], options: RunOptions): Promise<RunResult> {
   return new Promise((settle, fail) => {
-    const child = spawn(process.execPath, [bkpFile, ...args], {
+    const child = spawn(process.execPath, [options.file ?? bkpFile, ...args], {
       cwd: options.cwd ?? options.home,
       env: bareEnv(options),
       stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
