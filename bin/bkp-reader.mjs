@@ -1087,6 +1087,31 @@ function backupsBelow(store, folder, isBackup) {
   return [...backups.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
+/**
+ * In an encrypted vault, the newest backup that it says it had, if that is gone and nothing says that it was removed.
+ * docs/format.md, "Backups that are gone".
+ */
+function goneBelow(store, folder, backups) {
+  if (!(store instanceof SealedStore)) return undefined;
+  const opens = (key) => {
+    try {
+      readJson(store, key, kinds.document);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  // The others were the newest ones before; they may be gone for good reasons.
+  const name = store.names(`${folder}/newest`).at(-1);
+  if (name === undefined || backups.some((backup) => backup.name === name)) return undefined;
+  if (backups.some((backup) => backup.name > name && backup.fault === undefined)) return undefined;
+  if (!opens(`${folder}/newest/${name}`)) return undefined;
+  const explains = (removed) => removed.replace(/-[0-9a-f]{32}$/, '') >= name && opens(`${folder}/removed/${removed}`);
+  if (store.names(`${folder}/removed`).some(explains)) return undefined;
+  const verdicts = store.names(`${folder}/${name}/verdict`).map((one) => `${folder}/${name}/verdict/${one}`);
+  return verdicts.some((key) => store.get(key).toString().trim() === 'void') ? undefined : name;
+}
+
 function openVault(folder, options) {
   const store = new Store(folder);
   let header;
@@ -1123,13 +1148,14 @@ function contentsOf(store) {
       }
     }
     const backups = backupsBelow(store, folder, (name) => /^\d{14}Z_(?:full|incremental)$/.test(name));
-    found.push({kind: 'collection', name, backups});
+    found.push({kind: 'collection', name, backups, gone: goneBelow(store, folder, backups)});
   }
   for (const part of store.names('backup')) {
-    const backups = backupsBelow(store, `backup/${part}`, (name) => /^\d{8}T\d{6}\.\d{6}Z$/.test(name));
-    found.push({kind: 'database', name: decodeName(part), backups});
+    const folder = `backup/${part}`;
+    const backups = backupsBelow(store, folder, (name) => /^\d{8}T\d{6}\.\d{6}Z$/.test(name));
+    found.push({kind: 'database', name: decodeName(part), backups, gone: goneBelow(store, folder, backups)});
   }
-  return found.filter(({backups}) => backups.length > 0);
+  return found.filter(({backups, gone}) => backups.length > 0 || gone !== undefined);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -1527,11 +1553,13 @@ function produce(place, body) {
 function list(store, folder) {
   const found = contentsOf(store);
   if (found.length === 0) return say('the vault contains no backups');
-  for (const {kind, name, backups} of found) {
+  for (const {kind, name, backups, gone} of found) {
     console.log(`${kind} ${name}`);
     for (const backup of backups) console.log(`  ${backup.name}  ${backup.fault ?? summary(backup.manifest)}`);
+    if (gone !== undefined) console.log(`  ${gone}  is gone: the vault says that it was the newest backup`);
   }
-  const [{name, backups}] = found;
+  const {name, backups} = found.find((one) => one.backups.length > 0) ?? {};
+  if (name === undefined) return;
   say(`\nTo restore one: node ${basename(process.argv[1])} '${folder}' '${name}/${backups.at(-1).name}'`);
 }
 
@@ -1546,11 +1574,15 @@ function find(store, wanted) {
   const found = contentsOf(store);
   const whole = found.find(({name}) => name === wanted);
   const slash = wanted.lastIndexOf('/');
-  const {backups} =
+  const {backups, gone} =
     whole ??
     found.find(({name}) => name === wanted.slice(0, slash)) ??
     refuse(`the vault contains no collection or database ${wanted}: it has ${namesIn(found) || 'none'}`);
   const name = whole === undefined ? wanted.slice(slash + 1) : undefined;
+  if (name === undefined && gone !== undefined) {
+    const left = backups.length === 0 ? 'none is left' : `name one that is left: ${wanted}/${backups.at(-1).name}`;
+    refuse(`the newest backup ${wanted}/${gone} is gone, and nothing says that it was removed; ${left}`);
+  }
   const backup = name === undefined ? backups.at(-1) : backups.find((each) => each.name === name);
   if (backup === undefined) refuse(`there is no backup ${name}: there are ${namesIn(backups)}`);
   if (backup.fault !== undefined) refuse(backup.fault);

@@ -82,6 +82,7 @@ const floors: Record<string, readonly string[]> = {
     'keys',
     'codec',
     'lease',
+    'newest',
     'reseal',
     'indexes',
     'ledger',

@@ -3,6 +3,7 @@ export {type CoverageFigures, coverageFigures} from './coverage.ts';
 export {attemptRestore, drillFaults, recordDrill} from './drill.ts';
 export {type DrillFacts, drillFacts} from './drill-facts.ts';
 export {freedBytes, type Removal, removeBackup, requireUnread} from './drop.ts';
+export {goneError, goneLabel, goneText, goneTexts} from './gone.ts';
 export {type HealTools, heal} from './heal.ts';
 export {
   hasRules,

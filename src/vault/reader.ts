@@ -8,12 +8,14 @@ import type {ChunkIndex} from './indexes/chunk-index.ts';
 import type {ObjectReader} from './indexes/object-reader.ts';
 import type {Versions} from './indexes/versions.ts';
 import {listCounted} from './lease/verdict.ts';
+import type {NewestBackups} from './newest/newest-backups.ts';
 import {Closure} from './read/closure.ts';
 import {readIds} from './read/read-ids.ts';
 import type {ReadOptions, StreamReader} from './read/stream-reader.ts';
 import {Witness} from './read/witness.ts';
 import type {
   ChunkId,
+  GoneBackup,
   IdBytes,
   JsonValue,
   Manifest,
@@ -44,6 +46,8 @@ export type ReaderParts = {
   /** Bytes read from the store so far. */
   readBytes: () => number;
   lastCommitted: VaultReader['lastCommitted'];
+  /** Of an encrypted vault. */
+  newest: NewestBackups | undefined;
 };
 
 const uncachedObjects = (store: Store): Objects => ({
@@ -74,14 +78,21 @@ export class Reader implements VaultReader {
   }
 
   async *keys(prefix: string, {after}: ListOptions = {}): AsyncIterable<Key> {
-    const {store, versions} = this.#parts;
+    const {store, versions, newest} = this.#parts;
     const seen = new Set<Key>();
+    const watch = newest?.watch(prefix, {isWhole: after === undefined});
     for await (const facts of listCounted(store, prefix, {after})) {
+      if (watch?.saw(facts.key)) continue;
       seen.add(facts.key);
       versions.remember(facts);
       yield facts.key;
     }
+    await watch?.ended();
     if (after === undefined) versions.forgetUnseen(prefix, seen);
+  }
+
+  gone(prefix: string): readonly GoneBackup[] {
+    return this.#parts.newest?.gone(prefix) ?? [];
   }
 
   lastCommitted(prefix: string): Key | undefined {
@@ -96,8 +107,11 @@ export class Reader implements VaultReader {
     return this.#parts.objects.document(key);
   }
 
-  manifest(key: Key): Promise<Manifest> {
-    return this.#parts.objects.manifest(key);
+  async manifest(key: Key): Promise<Manifest> {
+    const {objects, newest} = this.#parts;
+    const manifest = await objects.manifest(key);
+    newest?.opened(key);
+    return manifest;
   }
 
   uncached(): VaultReader {

@@ -182,6 +182,33 @@ export type Witnessed = {
   record(recipes: readonly Recipe[], options?: {signal?: AbortSignal}): Promise<WitnessRecord>;
 };
 
+/** A backup of an encrypted vault that is not in the store any more, and was not removed by anyone with its keys. */
+export type GoneBackup = {
+  /** Of its collection or database; ends in `/`. */
+  folder: string;
+  backup: string;
+  /** This machine has opened it, or made it; otherwise the vault says that it was the newest one. */
+  isSeenHere: boolean;
+  /** The newest one that is there and opens. */
+  left?: string;
+};
+
+/** The newest backup of a folder that a machine knows. */
+export type KnownBackup = {
+  backup: string;
+  /** The documents of removals that were there then. */
+  removed: readonly Key[];
+};
+
+/** What a machine remembers of an encrypted vault's backups, by their folders. */
+export type BackupMemory = {
+  load(vault: string): ReadonlyMap<string, KnownBackup>;
+  /** Adds to what other processes have saved. @param changed undefined forgets a folder */
+  save(vault: string, changed: ReadonlyMap<string, KnownBackup | undefined>): void;
+  /** Called when a listing shows that a backup is gone, once for each. */
+  onGone?(gone: GoneBackup): void;
+};
+
 /** Read-only access, as RESTORE, VERIFY and every list get it. */
 export interface VaultReader {
   /** 32 hex digits, random, created with the vault: two vaults never share an id. */
@@ -193,6 +220,11 @@ export interface VaultReader {
 
   /** Keys below `prefix` (ends in `/`), sorted. @param options.after only greater ones, at the cost of those alone */
   keys(prefix: string, options?: ListOptions): AsyncIterable<Key>;
+  /**
+   * Backups below a folder that are gone from an encrypted vault, by the listings of `keys` so far. Always empty for
+   * other vaults.
+   */
+  gone(prefix: string): readonly GoneBackup[];
   /**
    * The manifest that this home committed last to the folder above the backup's own (`prefix` ends in `/`). It may have
    * been removed since, and others may have been added. Undefined if that is not known.
@@ -458,6 +490,8 @@ export interface Vault extends VaultReader {
    * @throws BkpError `VAULT_LOCKED` if a backup does not end in time | `PRECONDITION` (the vault is not encrypted)
    */
   forgetKeys(options: ForgetOptions): Promise<OlderKeys>;
+  /** A backup that is gone is not expected any more, by no machine. */
+  acceptGone(gone: GoneBackup): Promise<void>;
   /**
    * Requests to the store's server, and bytes exchanged with it, since the vault was opened; undefined for a
    * store without a server.

@@ -23,15 +23,18 @@ import type {LeaseDeps} from './lease/lease.ts';
 import {listLeases} from './lease/objects.ts';
 import type {KeepRow} from './lease/row.ts';
 import {decidePending} from './lease/verdict.ts';
+import {NewestBackups} from './newest/newest-backups.ts';
 import {LastCommits} from './read/last-commits.ts';
 import {StreamReader} from './read/stream-reader.ts';
 import {Reader, type ReaderParts} from './reader.ts';
 import {forgetKeys} from './reseal/forget.ts';
 import {reencrypt} from './reseal/reencrypt.ts';
 import type {
+  BackupMemory,
   CollectPlan,
   EncryptionFacts,
   ForgetOptions,
+  GoneBackup,
   LeaseSubject,
   OlderKeys,
   Reencrypted,
@@ -69,6 +72,8 @@ export type VaultOptions = {
   keepLeases?: KeepRow | undefined;
   /** Absent: vaults are made without encryption, and encrypted ones are refused. */
   encryption?: VaultEncryption | undefined;
+  /** What this machine remembers of an encrypted vault's backups. Absent: nothing. */
+  backupMemory?: BackupMemory | undefined;
   clock?: Clock | undefined;
   host?: Host | undefined;
   /** Returns 32 hex digits, never the same twice. */
@@ -155,6 +160,7 @@ export async function openVault(options: VaultOptions): Promise<Vault> {
   const lastCommits = new LastCommits(file);
   const versions = new Versions(clock, {areSupported: store.properties.versions});
   const strictReader = new StreamReader(store, index);
+  const newest = sealed && new NewestBackups({store, vault: header.id, memory: options.backupMemory, randomId});
   return new OpenVault({
     id: header.id,
     keys,
@@ -172,6 +178,7 @@ export async function openVault(options: VaultOptions): Promise<Vault> {
     readBytes,
     lastCommitted: (prefix) => lastCommits.in(prefix),
     lastCommits,
+    newest,
     leases: {
       store,
       clock,
@@ -240,7 +247,7 @@ class OpenVault extends Reader implements Vault {
   }
 
   async writer(subject: LeaseSubject, {signal}: {signal?: AbortSignal} = {}): Promise<VaultWriter> {
-    const {store, index, reader, versions, cache, lastCommits, leases, objectLock, settings} = this.#parts;
+    const {store, index, reader, versions, cache, lastCommits, newest, leases, objectLock, settings} = this.#parts;
     const observe = () => index.observe();
     const {lease, found} = await acquireLease(leases, this.#acquisition('writer', subject, {signal}), observe);
     try {
@@ -261,6 +268,7 @@ class OpenVault extends Reader implements Vault {
       reader,
       cached: versions.areSupported ? cache : undefined,
       lastCommits,
+      newest,
       lease,
       objectLock,
       compressionLevel,
@@ -275,7 +283,7 @@ class OpenVault extends Reader implements Vault {
     subject: LeaseSubject,
     {signal, waitMs}: {signal?: AbortSignal; waitMs?: number} = {},
   ): Promise<VaultCollector> {
-    const {store, index, strictReader, leases, settings, clock} = this.#parts;
+    const {store, index, strictReader, newest, leases, settings, clock} = this.#parts;
     const acquisition = this.#acquisition('collector', subject, {signal, waitMs});
     const {lease} = await acquireLease(leases, acquisition, async () => ({leases: await listLeases(store)}));
     try {
@@ -286,7 +294,6 @@ class OpenVault extends Reader implements Vault {
       throw error;
     }
     const {graceMs} = settings;
-    const isSealed = this.#parts.sealed !== undefined;
     return new Collector({
       store,
       index,
@@ -295,7 +302,7 @@ class OpenVault extends Reader implements Vault {
       graceMs,
       randomId: leases.randomId,
       clock,
-      isSealed,
+      newest,
     });
   }
 
@@ -332,11 +339,17 @@ class OpenVault extends Reader implements Vault {
     return keys && {generation: keys.generation, fingerprint: fingerprintOf(keys)};
   }
 
+  async acceptGone(gone: GoneBackup): Promise<void> {
+    await this.#parts.catchUp();
+    await this.#parts.newest?.accept(gone);
+  }
+
   traffic(): Traffic | undefined {
     return this.#parts.store.traffic?.();
   }
 
   close(): void {
+    this.#parts.newest?.save();
     this.#parts.index.close();
   }
 }

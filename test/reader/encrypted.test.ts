@@ -1,11 +1,13 @@
 import {cpSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {expect, test} from 'vitest';
-import {unlock} from '../../src/vault/index.ts';
+import {openDirectoryStore} from '../../src/stores/index.ts';
+import {openVault, unlock} from '../../src/vault/index.ts';
 import {newRawKey, newRoot, sealRing} from '../../src/vault/keys/ring.ts';
 import {contentOfDatabase} from '../fixtures/content.ts';
 import {loadStore, writeSealedCopy} from '../fixtures/sealed-copy.ts';
 import {kitCode, password, removedCode, secrets} from '../fixtures/secrets.ts';
+import {encryptedWith} from '../vault/helpers.ts';
 import {fixtureOf, folder, read, readWith, succeeds} from './run.ts';
 
 const {store, content} = fixtureOf('vault-3');
@@ -157,4 +159,36 @@ test('a ring that someone made who had no secret is refused, and so is that of a
     stdout: '',
     stderr: expect.stringContaining('it belongs to another vault'),
   });
+});
+
+test('a newest backup that is gone is said to be gone, and no older one is restored for it', async () => {
+  const at = join(folder(), 'store');
+  const opened = await openDirectoryStore({root: at, create: true});
+  const vault = await openVault({store: opened, create: true, encryption: encryptedWith(secrets.kit)});
+  const names = ['20250101000000Z_full', '20250102000000Z_full'] as const;
+  const keys = names.map((name) => `.backups/collections/shop/${name}/manifest`);
+  const body = {version: 1, tables: [], source: {}};
+  for (const key of keys) {
+    const writer = await vault.writer({purpose: 'test'});
+    await writer.commit(key, {kind: 'collection-backup', streams: [], body});
+    await writer.close();
+  }
+  const list = () => succeeds(at, '--kit', kit()).stdout;
+  expect(list()).not.toContain('is gone');
+  const [hidden] = readdirSync(join(at, '.backups/collections'));
+  rmSync(join(at, '.backups/collections', hidden!, names[1]), {recursive: true});
+  expect(list()).toContain(`${names[1]}  is gone`);
+  const refused = read(at, 'shop', '--kit', kit());
+  expect([refused.status, refused.stderr]).toEqual([
+    1,
+    expect.stringContaining(`shop/${names[1]} is gone, and nothing says that it was removed; name one that is left`),
+  ]);
+  succeeds(at, `shop/${names[0]}`, '--to', join(folder(), 'one.db'), '--kit', kit());
+  // Removed with the keys.
+  const collector = await vault.collector({purpose: 'test'});
+  await collector.remove([keys[1]!]);
+  await collector.close();
+  expect(list()).not.toContain('is gone');
+  succeeds(at, 'shop', '--to', join(folder(), 'newest.db'), '--kit', kit());
+  vault.close();
 });

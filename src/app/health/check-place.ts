@@ -1,5 +1,6 @@
 import {existsSync} from 'node:fs';
 import {dirname} from 'node:path';
+import {goneTexts} from '../../backups/index.ts';
 import {readAllFolders} from '../../collections/index.ts';
 import type {DirectoryAddress} from '../../config/index.ts';
 import {listInstances} from '../../database/index.ts';
@@ -53,6 +54,10 @@ async function checkVault(deps: Deps, place: Workplace): Promise<Check> {
       };
     }
     const instances = await listInstances(vault);
+    const [gone] = goneTexts(vault, '');
+    if (gone !== undefined) {
+      return {what, ok: false, detail: gone, next: 'take a new backup; or accept it: bkp store forget --gone'};
+    }
     const backups = [...folders, ...instances].reduce((sum, one) => sum + one.backups.length, 0);
     const counts = [
       formatCount(folders.length, 'collection'),

@@ -9,6 +9,7 @@ import type {Store} from '../../stores/index.ts';
 import {headerKey, type KeepRow, openVault, type Vault, type VaultKeys} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
 import {type CopyTarget, encryptionAt} from './encryption.ts';
+import {backupMemory} from './known-backups.ts';
 import {rememberVault, whyAway} from './known-vaults.ts';
 
 /**
@@ -116,6 +117,7 @@ async function openOrMake(deps: Deps, place: Workplace, options: OpenOptions): P
   return openVault({
     store,
     encryption,
+    backupMemory: backupMemory(deps, place.store),
     create: options.create,
     cacheFile: join(
       deps.home.cacheDir,

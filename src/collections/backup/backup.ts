@@ -1,4 +1,5 @@
 import {
+  goneTexts,
   hasRules,
   keptByRules,
   mergeSmallPacks,
@@ -13,7 +14,14 @@ import type {Vault, VaultWriter} from '../../vault/index.ts';
 import type {Definition} from '../stored/definition.ts';
 import {type LiveCollection, requireCollection} from '../stored/folder.ts';
 import {type BackupBody, toManifest, versionFor} from '../stored/manifest.ts';
-import {type BackupName, type BackupType, manifestKey, nameMs, nextBackupName} from '../stored/names.ts';
+import {
+  type BackupName,
+  type BackupType,
+  collectionPrefix,
+  manifestKey,
+  nameMs,
+  nextBackupName,
+} from '../stored/names.ts';
 import {pinsInForce} from '../stored/pinned.ts';
 import {requireChain} from './chain.ts';
 import {type CopiedTables, copyTables} from './copy-tables.ts';
@@ -70,6 +78,7 @@ async function takeUnderLease(
   try {
     // The collection may have changed since the plan was made. Under the lease it cannot change any more.
     const live = await requireCollection(vault, request.collection, {recent: true});
+    for (const text of goneTexts(vault, collectionPrefix(request.collection))) tools.notice(text);
     const name = isStillFree(request, live.taken)
       ? request.name
       : nextBackupName(request.type, tools.nowMicros(), live.taken);

@@ -2,6 +2,7 @@ import {
   type ChunkUses,
   type CoverageFigures,
   coverageFigures,
+  goneTexts,
   type Heal,
   readableChunkIds,
   type VerifyExtent,
@@ -11,11 +12,11 @@ import {
 import {BkpError} from '../../errors/index.ts';
 import {quoteName} from '../../sql/index.ts';
 import type {VaultReader} from '../../vault/index.ts';
-import {findBackup} from '../stored/find.ts';
+import {findBackup, requireNotGone} from '../stored/find.ts';
 import {requireReadable} from '../stored/folder.ts';
 import {streamsOf} from '../stored/layers.ts';
 import {type Backup, readBackup} from '../stored/manifest.ts';
-import type {BackupName} from '../stored/names.ts';
+import {type BackupName, collectionPrefix} from '../stored/names.ts';
 
 export type VerifyRequest = {
   collection: string;
@@ -33,6 +34,7 @@ export async function planVerify(
   const live = await requireReadable(vault, request.collection);
   const {collection, point} = request;
   if (point !== undefined) return findBackup(vault, {collection, backups: live.backups, point});
+  if (live.backups.length === 0) requireNotGone(vault, collection, Number.POSITIVE_INFINITY);
   if (live.backups.length > 0 || live.damage !== undefined) return undefined;
   throw new BkpError('BAD_REQUEST', `Nothing to verify: collection ${request.collection} has no backups`, {
     next: `BACKUP ${quoteName(request.collection)}`,
@@ -62,7 +64,10 @@ export async function verifyBackups(
       await noteTables(vault, read, uses, label);
       return undefined;
     },
-    faults: damage === undefined ? [] : [`the definition of ${collection}: ${damage.message}`],
+    faults: [
+      ...(damage === undefined ? [] : [`the definition of ${collection}: ${damage.message}`]),
+      ...(backup === undefined ? goneTexts(vault, collectionPrefix(collection)) : []),
+    ],
     next:
       `backups that are not named here are complete; VERIFY ${quoteName(collection)} WITH (HEAL='true') brings back ` +
       "what the profile's other store has, and HEAL='fs::root=…' what another one has; a new full backup stores " +

@@ -1,10 +1,10 @@
-import {unlessUnreadable} from '../../backups/index.ts';
+import {goneError, unlessUnreadable} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {microsOf} from '../../lib/time.ts';
 import {quoteName} from '../../sql/index.ts';
 import type {VaultReader} from '../../vault/index.ts';
 import {readBackup, takenAtMs} from './manifest.ts';
-import {type BackupName, findByName, nameMs} from './names.ts';
+import {type BackupName, collectionPrefix, findByName, isBackupName, nameMs} from './names.ts';
 
 /** A time as a backup of a database takes it, see {@link microsOf}. @returns milliseconds since 1970 */
 export function parseTime(text: string): number | undefined {
@@ -16,13 +16,15 @@ export function parseTime(text: string): number | undefined {
  * The backup that a user means: by its name, by the time part of its name, the newest one taken at or before a
  * time, or (without `point`, or with `latest`) the newest.
  * @param backups sorted, oldest first
- * @throws BkpError `BACKUP_NOT_FOUND` | `BAD_REQUEST` if there are no backups
+ * @throws BkpError `BACKUP_NOT_FOUND` | `BAD_REQUEST` if there are no backups | `STORE_REFUSED` if it is gone, and an
+ *   older one is not meant
  */
 export async function findBackup(
   vault: VaultReader,
   {collection, backups, point}: {collection: string; backups: readonly BackupName[]; point: string | undefined},
 ): Promise<BackupName> {
   if (point === undefined || point.trim().toLowerCase() === 'latest') {
+    requireNotGone(vault, collection, Number.POSITIVE_INFINITY);
     const newest = backups.at(-1);
     if (newest !== undefined) return newest;
     throw new BkpError('BAD_REQUEST', `Nothing to restore: collection ${collection} has no backups`, {
@@ -33,6 +35,7 @@ export async function findBackup(
   if (found !== undefined) return found;
   const atMs = parseTime(point);
   if (atMs !== undefined) {
+    requireNotGone(vault, collection, atMs);
     for (const backup of backups.toReversed()) {
       if (nameMs(backup) <= atMs) return backup;
       // The name may be later than the time at which the backup was taken: see takenAtMs.
@@ -50,6 +53,17 @@ export async function findBackup(
         ? `SHOW BACKUPS IN ${quoteName(collection)}; AT also takes a time as '2026-11-21T12:30:00Z' or '-1 day'`
         : `SHOW BACKUPS IN ${quoteName(collection)}`,
   });
+}
+
+/**
+ * @param atMs the backup of this time is meant
+ * @throws BkpError `STORE_REFUSED` if that was one which is gone
+ */
+export function requireNotGone(vault: VaultReader, collection: string, atMs: number): void {
+  const [gone] = vault.gone(collectionPrefix(collection));
+  if (gone === undefined || (isBackupName(gone.backup) && nameMs(gone.backup) > atMs)) return;
+  const {left} = gone;
+  throw goneError(vault.location, gone, left && `to use the newest one that is left: AT '${left}'`);
 }
 
 /**

@@ -1,4 +1,5 @@
 import {
+  goneError,
   lastingReports,
   type Pin,
   type PinObject,
@@ -93,7 +94,7 @@ export async function requireCollection(
   });
 }
 
-/** @throws BkpError `COLLECTION_NOT_FOUND` */
+/** @throws BkpError `COLLECTION_NOT_FOUND` | `STORE_REFUSED` if all of it is gone that this machine has seen */
 export async function requireReadable(
   vault: VaultReader,
   name: string,
@@ -101,7 +102,10 @@ export async function requireReadable(
 ): Promise<ReadableCollection> {
   const folder = await readFolder(vault, name, options);
   const {newest, damage, backups, taken, pins, pinObjects} = folder;
-  if (!isLiving(folder)) throw noSuchCollection(name);
+  if (!isLiving(folder)) {
+    const [gone] = vault.gone(collectionPrefix(name));
+    throw gone === undefined ? noSuchCollection(name) : goneError(vault.location, gone, undefined);
+  }
   return {definition: newest, damage, backups, taken, pins, pinObjects};
 }
 

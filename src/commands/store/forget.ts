@@ -1,3 +1,4 @@
+import {forgetBackups} from '../../app/places/known-backups.ts';
 import {forgetVault, knownVault} from '../../app/places/known-vaults.ts';
 import {placesOf} from '../../app/places/places.ts';
 import {openVaultAt} from '../../app/places/workplace.ts';
@@ -19,6 +20,7 @@ export async function runStoreForget(deps: CommandDeps): Promise<void> {
       continue;
     }
     forgetVault(deps.home, store);
+    forgetBackups(deps, store);
     deps.stdout.write(`${describeStore(store)}: vault ${vault} is forgotten; the next CREATE creates a new one\n`);
   }
 }

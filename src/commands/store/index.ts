@@ -5,11 +5,17 @@ import {placesOf} from '../../app/places/places.ts';
 import {type CheckFormat, printChecks} from '../checks.ts';
 import type {CommandDeps} from '../deps.ts';
 import {helpTail} from '../help.ts';
+import {runAcceptGone} from './accept-gone.ts';
 import {runStoreForget} from './forget.ts';
 
 export type StoreCheckOptions = {format: CheckFormat};
 
-export function command(deps: CommandDeps, run = runStoreCheck, forget = runStoreForget): Command {
+export function command(
+  deps: CommandDeps,
+  run = runStoreCheck,
+  forget = runStoreForget,
+  acceptGone = runAcceptGone,
+): Command {
   const group = new Command('store')
     .description('Check the stores that hold backups.')
     .addHelpText('after', helpTail(['bkp store check', "bkp --store 's3://backups/shop' store check"]));
@@ -35,8 +41,16 @@ export function command(deps: CommandDeps, run = runStoreCheck, forget = runStor
         'new vault ' +
         'there. An existing vault is not forgotten, and nothing is removed from any store.',
     )
-    .addHelpText('after', helpTail(['bkp --store cluster store forget'], ['done', 'failed', 'usage']))
-    .action(() => forget(deps));
+    .option(
+      '--gone',
+      'only accept that the newest backups of an encrypted vault are gone, which bkp otherwise reports: the vault ' +
+        'then expects them on no machine',
+    )
+    .addHelpText(
+      'after',
+      helpTail(['bkp --store cluster store forget', 'bkp store forget --gone'], ['done', 'failed', 'usage']),
+    )
+    .action(({gone}: {gone?: true}) => (gone ? acceptGone(deps) : forget(deps)));
   return group;
 }
 

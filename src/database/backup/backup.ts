@@ -1,11 +1,17 @@
-import {mergeSmallPacks, noticeIfNamedAhead, unlessUnreadable, type WorkTools} from '../../backups/index.ts';
+import {goneTexts, mergeSmallPacks, noticeIfNamedAhead, unlessUnreadable, type WorkTools} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import type {FileSource} from '../../sources/index.ts';
 import {isDamage, type Vault, type VaultReader, type VaultWriter} from '../../vault/index.ts';
 import {type Catalog, readCatalog, writeFileList} from '../stored/catalog.ts';
 import {type Instance, listInstances, putInstance, withoutBackups} from '../stored/instance.ts';
 import {type DatabaseBackupBody, readDatabaseBackup, toDatabaseManifest} from '../stored/manifest.ts';
-import {backupMicros, type DatabaseBackupName, databaseManifestKey, nextDatabaseBackupName} from '../stored/names.ts';
+import {
+  backupMicros,
+  backupPrefix,
+  type DatabaseBackupName,
+  databaseManifestKey,
+  nextDatabaseBackupName,
+} from '../stored/names.ts';
 import {copyMoment} from './copy-moment.ts';
 import {findInstance, newInstanceName, type Present, presentDatabase} from './find-instance.ts';
 
@@ -73,6 +79,7 @@ async function takeUnderLease(
   const {vault} = tools;
   try {
     const {instance: known, elsewhere} = await findInstance(vault, present, request);
+    for (const text of goneTexts(vault, backupPrefix)) tools.notice(text);
     const instance: Instance = known ?? {
       name: newInstanceName(await listInstances(vault), tools.pick),
       dataId: undefined,

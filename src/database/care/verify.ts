@@ -2,6 +2,8 @@ import {
   type ChunkUses,
   type CoverageFigures,
   coverageFigures,
+  goneError,
+  goneTexts,
   type Heal,
   readableChunkIds,
   type VerifyExtent,
@@ -13,7 +15,7 @@ import type {VaultReader} from '../../vault/index.ts';
 import {readCatalog} from '../stored/catalog.ts';
 import {listInstances} from '../stored/instance.ts';
 import {type DatabaseBackup, readDatabaseBackup} from '../stored/manifest.ts';
-import type {DatabaseBackupName} from '../stored/names.ts';
+import {backupPrefix, type DatabaseBackupName, instancePrefix} from '../stored/names.ts';
 
 export type DatabaseVerifyRequest = {
   /** Absent: every instance of the store. */
@@ -43,6 +45,7 @@ export async function verifyDatabaseBackups(
     labelOf: ({instance, backup}) => `${instance}/${backup}`,
     read: ({instance, backup}) => readDatabaseBackup(vault, instance, backup),
     streamsOf: ({data, list}) => [data, list],
+    faults: request.backup === undefined ? goneTexts(vault, prefixOf(request)) : [],
     noteUses: (backup, uses, label) => noteFiles(vault, backup, uses, label),
     next:
       'backups that are not named here are complete; the next backup stores again what is missing; ' +
@@ -64,10 +67,15 @@ async function chosen(vault: VaultReader, {instance, backup}: DatabaseVerifyRequ
     (one) => (instance ?? one.instance) === one.instance && (backup ?? one.backup) === one.backup,
   );
   if (found.length > 0) return found;
+  const [gone] = backup === undefined ? vault.gone(prefixOf({instance})) : [];
+  if (gone !== undefined) throw goneError(vault.location, gone, undefined);
   throw new BkpError('BACKUP_NOT_FOUND', `Nothing to verify: ${vault.location} has no such database backup`, {
     next: 'SELECT * FROM backups() lists them',
   });
 }
+
+const prefixOf = ({instance}: {instance?: string | undefined}) =>
+  instance === undefined ? backupPrefix : instancePrefix(instance);
 
 /** @returns what is wrong with the file list */
 async function noteFiles(

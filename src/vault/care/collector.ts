@@ -8,6 +8,7 @@ import {noteRemoval} from '../indexes/removals.ts';
 import type {Lease} from '../lease/lease.ts';
 import {listCounted, voidForEver} from '../lease/verdict.ts';
 import {StoredLedger} from '../ledger/stored-ledger.ts';
+import type {NewestBackups} from '../newest/newest-backups.ts';
 import type {Closure} from '../read/closure.ts';
 import type {StreamReader} from '../read/stream-reader.ts';
 import {readReseals} from '../reseal/notes.ts';
@@ -31,8 +32,8 @@ export type CollectorDeps = {
   graceMs: number;
   randomId: () => string;
   clock: Clock;
-  /** The vault is encrypted, so objects may be sealed again. */
-  isSealed: boolean;
+  /** Of an encrypted vault, whose objects may be sealed again. */
+  newest: NewestBackups | undefined;
 };
 
 /** What was marked for a plan, kept for its execution. */
@@ -66,11 +67,12 @@ export class Collector implements VaultCollector {
 
   async remove(keys: readonly Key[]): Promise<readonly RetainedObject[]> {
     for (const key of keys) assert(isNamedKey(key), `${key} is a manifest or a document`);
-    const {store, lease} = this.#deps;
+    const {store, lease, newest} = this.#deps;
     const manifests = keys.filter(isManifestKey);
     // An unreadable manifest can be removed all the same; the grace time then applies to its packs.
     for (const pack of await packsOf(this.#deps, manifests)) this.#released.add(pack);
     await this.#voidIfNoted(manifests);
+    await newest?.beforeRemoval(manifests);
     await lease.confirm();
     // A crash between the two steps leaves documents without backups, never backups without their definition.
     const documents = keys.filter((key) => !isManifestKey(key));
@@ -82,8 +84,8 @@ export class Collector implements VaultCollector {
 
   /** A put over one of them may still be on its way. */
   async #voidIfNoted(manifests: readonly Key[]): Promise<void> {
-    const {store, isSealed} = this.#deps;
-    if (!isSealed || manifests.length === 0) return;
+    const {store, newest} = this.#deps;
+    if (newest === undefined || manifests.length === 0) return;
     const noted = new Set([...(await readReseals(store)).values()].flat());
     for (const key of manifests) if (noted.has(key)) await voidForEver(store, key);
   }

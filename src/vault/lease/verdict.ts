@@ -114,6 +114,18 @@ async function isVoid(store: Store, manifest: Key, verdicts: readonly Key[]): Pr
   return own !== undefined && (await unlessDamaged(readVerdict(store, own))) === 'void';
 }
 
+/** Whether a manifest, which may be gone, once did not count. */
+export async function hasVoidVerdict(store: Store, manifest: Key): Promise<boolean> {
+  for await (const {key} of store.list(`${manifest.slice(0, -'manifest'.length)}${names.verdict}/`)) {
+    try {
+      if ((await readVerdict(store, key)) === 'void') return true;
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+    }
+  }
+  return false;
+}
+
 /** @returns undefined when the manifest is missing, damaged, or of a version that named no lease */
 async function leaseOf(store: Store, manifest: Key): Promise<string | undefined> {
   try {

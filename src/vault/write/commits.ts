@@ -7,6 +7,7 @@ import type {ChunkIndex} from '../indexes/chunk-index.ts';
 import type {ObjectCache} from '../indexes/object-cache.ts';
 import type {Lease} from '../lease/lease.ts';
 import {pendingKey, withdraw} from '../lease/verdict.ts';
+import type {NewestBackups} from '../newest/newest-backups.ts';
 import type {LastCommits} from '../read/last-commits.ts';
 import type {StreamReader} from '../read/stream-reader.ts';
 import type {Manifest, WriteStats} from '../types.ts';
@@ -23,6 +24,7 @@ export type CommitDeps = {
   /** Absent for a store without versions, where the cache saves nothing. */
   cached: ObjectCache | undefined;
   lastCommits: LastCommits;
+  newest: NewestBackups | undefined;
   lease: Lease;
   objectLock: ObjectLock;
   stats: WriteStats;
@@ -55,7 +57,7 @@ export class Commits {
   async commit(key: Key, manifest: Manifest): Promise<'written' | 'exists'> {
     assert(isManifestKey(key), `${key} is a manifest's key`);
     assert(!this.#void.has(key), 'after a failed commit, only another writer commits the same manifest again');
-    const {store, index, packs, lease, objectLock, cached, lastCommits, stats} = this.#deps;
+    const {store, index, packs, lease, objectLock, cached, lastCommits, newest, stats} = this.#deps;
     await packs.flush();
     const pending = pendingKey(key, lease.id);
     // Put before the listing that confirms the lease: a collector that ends the lease after that listing finds it, and
@@ -83,6 +85,7 @@ export class Commits {
     if (Buffer.compare(await store.get(key), sealed) !== 0) throw damaged(key, 'it is not what was just written');
     cached?.saveObject(key, sealed);
     lastCommits.note(key);
+    newest?.committed(key);
     stats.storedBytes += sealed.length;
     return 'written';
   }

@@ -6,6 +6,7 @@ import {RecipeBuilder} from '../format/recipe.ts';
 import type {ChunkIndex} from '../indexes/chunk-index.ts';
 import type {ObjectCache} from '../indexes/object-cache.ts';
 import type {Lease} from '../lease/lease.ts';
+import type {NewestBackups} from '../newest/newest-backups.ts';
 import type {LastCommits} from '../read/last-commits.ts';
 import type {StreamReader} from '../read/stream-reader.ts';
 import type {
@@ -36,6 +37,8 @@ export type WriterDeps = {
   /** Absent for a store without versions, where the cache saves nothing. */
   cached: ObjectCache | undefined;
   lastCommits: LastCommits;
+  /** Of an encrypted vault. */
+  newest: NewestBackups | undefined;
   lease: Lease;
   objectLock: ObjectLock;
   compressionLevel: number;
@@ -148,6 +151,7 @@ export class Writer implements VaultWriter {
   async close(): Promise<void> {
     await this.#packs.settle();
     await this.#chunks.close();
+    await this.#deps.newest?.announce();
     await this.#deps.lease.releaseIfPossible(this.#commits.pending);
   }
 }
