@@ -1,11 +1,12 @@
 import {readFileSync} from 'node:fs';
 import {join} from 'node:path';
-import {GetObjectCommand, ListObjectsV2Command, PutObjectCommand} from '@aws-sdk/client-s3';
+import {GetObjectCommand, HeadObjectCommand, ListObjectsV2Command, PutObjectCommand} from '@aws-sdk/client-s3';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {newKey} from '../../src/vault/index.ts';
 import {openDesk} from '../helpers/desk.ts';
 import {storeText} from './open.ts';
 import {type S3Server, startMinio, startVersitygw} from './s3-server.ts';
+import {objectsOf} from './secrets.ts';
 import {appendOnly, sessionKeys} from './session-keys.ts';
 
 // The commands as users give them, on an encrypted vault in a bucket.
@@ -79,6 +80,31 @@ describe.each([
     const select = `SELECT id, text FROM backup('c', '${full}').notes WHERE id = 7`;
     expect(await done('--store', 's3', 'sql', '--format', 'json', select)).toContain('"note 7"');
   });
+
+  test('after a re-encryption the older keys are forgotten, with their rings, and a new machine restores', async () => {
+    const bucket = await server.bucket();
+    const desk = openDesk(schema, {BKP_STORE: storeText(server, bucket), ...secret});
+    const done = async (...args: string[]) => {
+      const {status, stdout, stderr} = await desk.bkp(...args);
+      expect(status, `${args.join(' ')}\n${stdout}${stderr}`).toBe(0);
+      return stdout;
+    };
+    const key = (...args: string[]) => done('--store', 's3', 'vault', 'key', ...args);
+    await done('sql', create);
+    await done('sql', '--wait', 'BACKUP c');
+    await key('rotate');
+    expect(await key('forget')).toContain('2 keys kept: objects need them');
+    await key('rotate', '--reencrypt', '--wait');
+    const forgotten = await key('forget');
+    expect(forgotten).toContain('4 keys forgotten');
+    expect(forgotten).toContain('a bucket that keeps older versions of objects still has the rings');
+    const rings = (await keysIn(bucket, 'keys/')).filter((name) => name.includes('rings/'));
+    expect(rings).toHaveLength(2);
+    await done('sql', '--wait', "VERIFY c WITH (LEVEL = 'data')");
+    const restored = join(desk.folder, 'restored.db');
+    await done('--home', join(desk.folder, 'fresh'), '--source', restored, 'sql', '--wait', 'RESTORE c');
+    expect(desk.all('SELECT id, text FROM notes', restored)).toEqual(desk.all('SELECT id, text FROM notes'));
+  });
 });
 
 describe('a store that keeps old objects', () => {
@@ -105,6 +131,53 @@ describe('a store that keeps old objects', () => {
     expect(plain, plain.stderr).toMatchObject({status: 0});
     await desk.sqlWait('BACKUP c INCREMENTAL');
     await desk.sqlWait('VERIFY c');
+  });
+
+  test('keys that nothing needs are forgotten where objects are locked, and the rings stay locked', async () => {
+    const bucket = await minio.bucket({objectLock: true});
+    const lock = {BKP_BACKUP_OBJECT_STORE_LOCK: '1d'};
+    const desk = openDesk(schema, {BKP_STORE: storeText(minio, bucket), ...secret, ...lock});
+    const key = (...args: string[]) => desk.bkp('--store', 's3', 'vault', 'key', ...args);
+    const done = async (...args: string[]) => {
+      const {status, stdout, stderr} = await key(...args);
+      expect(status, `${args.join(' ')}\n${stdout}${stderr}`).toBe(0);
+      return {stdout, stderr};
+    };
+    type Found = {forgotten: {key: string; objects: number}[]; kept: Found['forgotten']; complete: boolean};
+    const found = async (...args: string[]) => {
+      const {stdout, stderr} = await done('forget', '--format', 'json', ...args);
+      return {...(JSON.parse(stdout) as Found), stderr};
+    };
+    await desk.sql(create);
+    await desk.sqlWait('BACKUP c');
+    await done('rotate');
+    // The newest keys of then have sealed nothing when the next ones come.
+    await done('rotate');
+    await desk.sqlWait('BACKUP c INCREMENTAL');
+    const {forgotten, kept} = await found('--dry-run');
+    expect([forgotten.length, kept.length]).toEqual([2, 2]);
+    for (const {key: id, objects} of kept) {
+      expect(objects).toBeGreaterThan(0);
+      expect(await key('forget', id)).toMatchObject({status: 12, stderr: expect.stringContaining('is needed by')});
+    }
+    const ended = await found();
+    expect(ended.forgotten.map(({key: id}) => id)).toEqual(forgotten.map(({key: id}) => id));
+    expect([ended.kept.length, ended.complete]).toEqual([2, false]);
+    expect(ended.stderr).toContain('that no object lock protects any more');
+    const rings = [...(await objectsOf(minio, bucket)).keys()].filter((name) => name.includes('/rings/'));
+    expect(rings).toHaveLength(8);
+    // The same again says what is left, and changes nothing.
+    expect(await found()).toMatchObject({forgotten: [], kept: [{}, {}], complete: false});
+    const until = async (name: string) =>
+      (
+        await minio.client.send(new HeadObjectCommand({Bucket: bucket, Key: name}))
+      ).ObjectLockRetainUntilDate?.getTime();
+    expect(await until('keys/rings/00000004')).toBeGreaterThan(Date.now());
+    await desk.sqlWait('VERIFY c');
+    const restored = join(desk.folder, 'restored.db');
+    const fresh = await desk.bkp('--home', join(desk.folder, 'fresh'), '--source', restored, 'sql', '-w', 'RESTORE c');
+    expect(fresh, fresh.stderr).toMatchObject({status: 0});
+    expect(desk.all('SELECT id, text FROM notes', restored)).toEqual(desk.all('SELECT id, text FROM notes'));
   });
 
   test('keys that may only read are refused, and those that may write and not remove suffice', async () => {

@@ -64,7 +64,8 @@ export async function changeOpenedKeys(deps: Deps, opened: OpenedKeys, change: K
   rememberKeys(deps, place, {vault, slot: unlocked.slot, keys: changed.ring.keys});
   if (!changed.isComplete) {
     deps.warn(
-      'the change is made; bkp doctor --repair writes what is missing, and the next change removes old slots and rings',
+      'the change is made; bkp doctor --repair writes what is missing, and the next change removes old slots and ' +
+        'rings that no object lock protects any more',
     );
   }
   return changed;

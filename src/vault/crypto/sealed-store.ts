@@ -64,7 +64,7 @@ export function sealedStore(
 ): SealedStore {
   const {vault} = keys;
   const names = new HiddenNames(Buffer.from(keys.names, 'hex'), vault);
-  let {generation} = keys;
+  let {generation, slots} = keys;
   let meta: SealKeys;
   let data: SealKeys;
   let packs: PackOpener;
@@ -80,7 +80,7 @@ export function sealedStore(
   async function renewed(): Promise<boolean> {
     const ring = await refresh?.();
     if (ring === undefined || ring.generation <= generation) return false;
-    generation = ring.generation;
+    ({generation, slots} = ring);
     use(ring);
     return true;
   }
@@ -178,8 +178,17 @@ export function sealedStore(
   /** Without the objects below `keys/` nothing can be read, so they are retained as long as the header. */
   async function retain(retained: readonly Key[]): Promise<void> {
     const wanted = retained.map((key) => names.hide(key));
-    if (retained.includes(headerKey)) for await (const {key} of inner.list(keysPrefix)) wanted.push(key);
+    if (retained.includes(headerKey)) {
+      for await (const {key} of inner.list(keysPrefix)) if (isInUse(key)) wanted.push(key);
+    }
     await inner.retain!(wanted);
+  }
+
+  /** Older rings, and slots that were removed, could otherwise never leave a store that locks objects. */
+  function isInUse(key: Key): boolean {
+    const [, kind, name] = /\b(rings|slots)\/([^/]+)$/.exec(key) ?? [];
+    if (kind === 'rings') return Number(name) >= generation;
+    return kind !== 'slots' || slots === undefined || slots.includes(name!);
   }
 
   /** In the order of the names that users chose: hidden ones have another. */

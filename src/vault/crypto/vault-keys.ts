@@ -28,6 +28,8 @@ export const vaultKeysSchema = v.object({
   names: hex(32),
   data: v.pipe(v.array(rawKeySchema), v.minLength(1)),
   meta: v.pipe(v.array(rawKeySchema), v.minLength(1)),
+  /** Ids of the ring's slots. */
+  slots: v.exactOptional(v.array(hex(16))),
 });
 export type VaultKeys = v.InferOutput<typeof vaultKeysSchema>;
 

@@ -144,7 +144,7 @@ export function sealRing(next: NextRing): {ring: Ring; bytes: Buffer} {
     ...common,
     body: sealPart(root, parts.body, vault, Buffer.from(JSON.stringify(body)), outside(common)),
   };
-  const opened = {vault, generation, commitment, names, data, meta};
+  const opened = {vault, generation, commitment, names, data, meta, slots: slots.map(({id}) => id)};
   return {ring: {keys: opened, slots, link, history, ...notes}, bytes: withChecksum(ring)};
 }
 
@@ -183,7 +183,7 @@ export function openRing(json: RingJson, slot: OpenedSlot): Ring | undefined {
   const {names, data, meta, slots: infos, history} = opened;
   const own: Link = {root: root.toString('hex'), link, slots: sha256(JSON.stringify(slots))};
   requireChain(vault, [...history, own], slot, key);
-  const keys = {vault, generation, commitment, names, data, meta};
+  const keys = {vault, generation, commitment, names, data, meta, slots: slots.map(({id}) => id)};
   return {keys, slots: infos, link: own, history, ...notesOf(opened)};
 }
 

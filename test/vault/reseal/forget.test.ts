@@ -1,7 +1,7 @@
 import {expect, test} from 'vitest';
 import {type Store, wrapStore} from '../../../src/stores/index.ts';
 import {packsPrefix} from '../../../src/vault/format/key.ts';
-import {mendKeys, type OlderKeys, openVault, type Vault} from '../../../src/vault/index.ts';
+import {changeKeys, mendKeys, type OlderKeys, openVault, unlock, type Vault} from '../../../src/vault/index.ts';
 import {
   backup,
   changed,
@@ -10,7 +10,9 @@ import {
   fakeHost,
   findings,
   keysOf,
+  lockingStore,
   manifestKey,
+  newStore,
   noise,
   testKey,
 } from '../helpers.ts';
@@ -229,4 +231,28 @@ test('a reader that listed the keys just before the removal of its ring finds th
   const reader = await openVault({store: slow, encryption: encryptedWith(testKey)});
   expect(reader.encryption!.generation).toBe(4);
   reader.close();
+});
+
+test('backups extend the locks of the newest ring and its slots, and of no older ones', async () => {
+  const clock = {nowMs: 1_795_000_000_000};
+  const inner = newStore();
+  const store = lockingStore(inner, clock, 30);
+  const options = {store, create: true, encryption: encryptedWith(testKey)};
+  const withClock = {...options, clock: {...fakeClock(), wallMs: () => clock.nowMs}};
+  const vault = await openVault(withClock);
+  await backup(vault, '20250101000000Z_full', [{bytes: noise(1000, 1)}]);
+  const before = await unlock(store, testKey, {vault: vault.id});
+  const other = {secret: {kind: 'key' as const, bytes: Buffer.alloc(20, 8)}, label: 'other'};
+  const {added} = await changeKeys({store, nowMs: 0}, before, {add: other});
+  await changeKeys({store, nowMs: 0}, await unlock(store, testKey, {vault: vault.id}), {remove: [added!.id]});
+  // The lock keeps the object of the slot that was removed.
+  expect((await keysOf(inner, 'keys/slots/')).length).toBe(2);
+  clock.nowMs += 24 * 60 * 60 * 1000;
+  store.asked.length = 0;
+  await backup(vault, '20250102000000Z_full', [{bytes: noise(1000, 2)}]);
+  const [slot] = before.ring.slots;
+  expect(store.asked.filter((key) => key.startsWith('keys/')).sort()).toEqual(
+    ['rings/00000003', `slots/${slot!.id}`].flatMap((name) => [`keys/${name}`, `keys/spare/${name}`]).sort(),
+  );
+  vault.close();
 });
