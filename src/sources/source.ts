@@ -158,7 +158,7 @@ export type Changes = {
   /** Changes in the log, where a key may be several times; 0 if nothing changed. */
   logged: number;
   /**
-   * To be called once.
+   * To be called once. Reading may begin with the call.
    * @param earlier segments of keys of earlier deltas. The delta names them too and so replaces those deltas: the rows
    *   of a key that has not changed since are still those of the newest delta that names it.
    */
@@ -221,6 +221,11 @@ export interface Snapshot {
    *   notice says why.
    */
   changes(table: TableName, since: Mark): Promise<Changes | 'rebase'>;
+  /**
+   * Of as many consecutive tables, the changes may be asked for and their reading begun before those of the first one
+   * are taken. Absent: 1.
+   */
+  readonly tablesAtOnce?: number;
   /**
    * Instead of `changes`, where there is no log of them: reads the rows that may differ from those of a base. Present
    * if `since` was given and the source found no changes otherwise.

@@ -1,6 +1,6 @@
 import {type Meter, startMeter, unlessUnreadable, type WorkTools} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
-import type {SchemaObject, Snapshot, TableName, TableSource} from '../../sources/index.ts';
+import type {SchemaObject, Snapshot, TableName, TableSchema, TableSource} from '../../sources/index.ts';
 import type {Recipe, Vault, VaultReader, VaultWriter} from '../../vault/index.ts';
 import type {Definition} from '../stored/definition.ts';
 import type {LiveCollection} from '../stored/folder.ts';
@@ -13,7 +13,7 @@ import {withContents} from './contents.ts';
 import {type FoldLimits, foldLimits} from './fold.ts';
 import {leftBehind, type MemberTables, memberTables, preflight} from './members.ts';
 import {StreamTable} from './stream-table.ts';
-import {baseLayers, nextLayers, type Reading} from './table-layers.ts';
+import {baseLayers, beginLayers, type Reading, type WriteLayers} from './table-layers.ts';
 import type {LayerSink} from './write-segments.ts';
 
 /** What one snapshot brought into the vault. */
@@ -67,12 +67,13 @@ export async function copyTables(
     const reading: Reading = {vault, sink, snapshot, fold, signal, notice, asRows: new Map(), compared: new Set()};
     const copied: TableBackup[] = [];
     const added = {rows: 0, deletedRows: 0};
-    for (const schema of snapshot.schemas) {
+    const begin = async ({name: table}: TableSchema): Promise<WriteLayers> =>
+      parent === undefined || whole.has(table)
+        ? () => baseLayers(reading, table, earlier)
+        : beginLayers(reading, table, parent);
+    for await (const {schema, write} of begunAhead(snapshot, begin)) {
       signal.throwIfAborted();
-      const {layers, changed} =
-        parent === undefined || whole.has(schema.name)
-          ? await baseLayers(reading, schema.name, earlier)
-          : await nextLayers(reading, schema.name, parent);
+      const {layers, changed} = await write();
       added.rows += changed.rows;
       // A key that contains NULL can have several rows, so a delta can have more rows than keys.
       added.deletedRows += Math.max(0, changed.keys - changed.rows);
@@ -102,6 +103,23 @@ export async function copyTables(
     };
   } finally {
     await snapshot.close();
+  }
+}
+
+/** Each table when its turn has come, with what was begun for it: for some tables, while others were written. */
+async function* begunAhead(
+  {schemas, tablesAtOnce = 1}: Snapshot,
+  begin: (schema: TableSchema) => Promise<WriteLayers>,
+): AsyncGenerator<{schema: TableSchema; write: WriteLayers}> {
+  const begun: Promise<WriteLayers>[] = [];
+  for (const [at, schema] of schemas.entries()) {
+    for (const next of schemas.slice(begun.length, at + tablesAtOnce)) {
+      const write = begin(next);
+      // It is thrown when the turn of the table has come.
+      write.catch(() => {});
+      begun.push(write);
+    }
+    yield {schema, write: await begun[at]!};
   }
 }
 

@@ -37,33 +37,42 @@ export async function baseLayers(
   return {layers: [base], changed: {keys: base.rows, rows: base.rows}};
 }
 
-/** The layers of a table in an increment: those of the parent and a delta, or a new base. */
-export async function nextLayers(reading: Reading, table: TableName, parent: Backup): Promise<TableLayers> {
+/** Writes what was begun, once. */
+export type WriteLayers = () => Promise<TableLayers>;
+
+/**
+ * Begins to read the layers of a table in an increment: those of the parent and a delta, or a new base. Only writing
+ * must wait for that of other tables.
+ */
+export async function beginLayers(reading: Reading, table: TableName, parent: Backup): Promise<WriteLayers> {
   const {snapshot, notice} = reading;
-  const before = parent.body.tables.find(({schema}) => schema.name === table);
-  // A table that joined, and one whose changes are tracked from this backup on.
-  if (before === undefined || before.whole) return baseLayers(reading, table, parent);
-  try {
-    if (snapshot.compare !== undefined) {
-      return (await comparedLayers(reading, before, parent)) ?? (await baseLayers(reading, table, parent));
-    }
-    const changes = await snapshot.changes(table, parent.body.mark!);
-    if (changes === 'rebase') return await baseLayers(reading, table, parent);
-    return (await deltaLayers(reading, before, changes, parent)) ?? (await baseLayers(reading, table, parent));
-  } catch (error) {
+  const rebase = () => baseLayers(reading, table, parent);
+  const unlessDamage = (error: unknown) => {
     if (!isDamage(error)) throw error;
     notice(`all rows of ${table} are taken: its earlier changes cannot be read: ${error.message}`);
-    return baseLayers(reading, table, parent);
+    return rebase();
+  };
+  const before = parent.body.tables.find(({schema}) => schema.name === table);
+  // A table that joined, and one whose changes are tracked from this backup on.
+  if (before === undefined || before.whole) return rebase;
+  if (snapshot.compare !== undefined) {
+    return async () => {
+      const layers = await comparedLayers(reading, before, parent).catch(unlessDamage);
+      return layers ?? rebase();
+    };
   }
+  const changes = await snapshot.changes(table, parent.body.mark!);
+  const write = changes === 'rebase' ? undefined : deltaLayers(reading, before, changes, parent);
+  return write === undefined ? rebase : () => write().catch(unlessDamage);
 }
 
 /** @returns undefined if the table should get a new base */
-async function deltaLayers(
+function deltaLayers(
   {vault, sink, fold, signal, notice}: Reading,
   {schema, layers}: TableBackup,
   changes: Changes,
   parent: Backup,
-): Promise<TableLayers | undefined> {
+): WriteLayers | undefined {
   const plan = planFold(layers, changes.logged, fold);
   if (plan.rebase !== undefined) {
     notice(`all rows of ${schema.name} are taken: ${plan.rebase}`);
@@ -74,9 +83,11 @@ async function deltaLayers(
     for (const {keyData} of merged) yield* readSegments(vault, parent.streams, keyData, {signal});
   }
   const stream = changes.read(merged.length === 0 ? undefined : keysOfMerged());
-  const delta: Delta | undefined = await writeDelta(sink, stream);
-  const adopted = kept.map((layer) => sink.streams.adopt(layer, parent.streams));
-  return {layers: delta === undefined ? adopted : [...adopted, delta], changed: stream.changed()};
+  return async () => {
+    const delta: Delta | undefined = await writeDelta(sink, stream);
+    const adopted = kept.map((layer) => sink.streams.adopt(layer, parent.streams));
+    return {layers: delta === undefined ? adopted : [...adopted, delta], changed: stream.changed()};
+  };
 }
 
 /**

@@ -15,17 +15,20 @@ import {schemaState} from '../schema/state.ts';
 import {objectsAfter, sharedText, tableSchemaOf} from '../schema/table-schema.ts';
 import {ensureShared, ensureTracked} from '../tracking/ensure.ts';
 import {isMarkKnown, setMark} from '../tracking/marks.ts';
+import {logOf} from '../tracking/objects.ts';
 import {isScanMark, scanMark, unreadOf} from '../tracking/scan-mark.ts';
 import {mostUnread} from './before.ts';
 import {lockText} from './from.ts';
 import {type Partitions, partitionsOf} from './partitions.ts';
-import {openReaders} from './readers.ts';
+import {openBeside, openReaders} from './readers.ts';
 import {PostgresSnapshot} from './snapshot.ts';
 
 const schemaTries = 5;
 
 /** Of a database that is smaller, one connection reads the rows as fast. */
 const bytesForReaders = 16 * 1024 * 1024;
+/** The rows of fewer changes are there before another connection is: about 5,000 of them. */
+const logBytesForOthers = 256 * 1024;
 
 export type OpenOptions = Pick<DumpOptions, 'resolved' | 'programs' | 'env'> & {
   lockTimeoutSeconds: number;
@@ -82,12 +85,17 @@ export async function openSnapshot(
       schemas.push(await tableSchemaOf(connection, relation, parts, {omitIndexes}));
     }
     const bytes = relations.reduce((sum, relation) => sum + relation.bytes, 0);
-    // An increment reads little, and collects keys in a temporary table of its own session.
     const isSmall = logged !== undefined || bytes < bytesForReaders;
     const readers = isSmall ? [connection] : await openReaders(connection, {...options, relations});
+    const reading = {...options, relations};
+    const beside =
+      logged !== undefined && (await isMuchLogged(connection, relations))
+        ? await openBeside(connection, {...reading, connections: Math.min(options.connections, relations.length)})
+        : [connection];
     return new PostgresSnapshot({
       connection,
       readers,
+      beside,
       relations,
       rootOf,
       schemas,
@@ -110,6 +118,11 @@ export async function openSnapshot(
     await connection.close();
     throw error;
   }
+}
+
+async function isMuchLogged(connection: Connection, relations: readonly Relation[]): Promise<boolean> {
+  const sizes = relations.map(({oid}) => `coalesce(pg_relation_size(to_regclass('${logOf(oid)}')), 0)`);
+  return Number(await connection.value(`SELECT ${sizes.join(' + ') || '0'}`)) >= logBytesForOthers;
 }
 
 /** @throws BkpError `UNSUPPORTED` if no restore could create what a table needs */

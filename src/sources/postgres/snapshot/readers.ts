@@ -12,19 +12,36 @@ export type ReaderOptions = {
   lockTimeoutSeconds: number;
 };
 
+/** Opens connections that read the snapshot of the leader. If one of them cannot be had, the leader reads alone. */
+export async function openReaders(leader: Connection, options: ReaderOptions): Promise<readonly Connection[]> {
+  if (options.connections === 1) return [leader];
+  const readers = await openOthers(leader, {...options, mode: 'READ ONLY'});
+  return readers.length === 0 ? [leader] : readers;
+}
+
+/**
+ * The leader, and others that see its snapshot and may create temporary tables; if one of them cannot be had, the
+ * leader alone.
+ */
+export async function openBeside(leader: Connection, options: ReaderOptions): Promise<readonly Connection[]> {
+  const connections = options.connections - 1;
+  return [leader, ...(connections < 1 ? [] : await openOthers(leader, {...options, connections, mode: 'READ WRITE'}))];
+}
+
 /**
  * Opens connections that see the snapshot of the leader, which keeps it for them. They lock all tables at once: behind
- * a statement that waits for the leader's locks, they would wait for ever, and so would the backup. If one of them
- * cannot be had, the leader reads alone.
+ * a statement that waits for the leader's locks, they would wait for ever, and so would the backup.
+ * @returns none if one of them cannot be had
  */
-export async function openReaders(leader: Connection, options: ReaderOptions): Promise<readonly Connection[]> {
-  const {connections, connect, relations, lockTimeoutSeconds} = options;
-  if (connections === 1) return [leader];
+async function openOthers(
+  leader: Connection,
+  {connections, connect, relations, lockTimeoutSeconds, mode}: ReaderOptions & {mode: 'READ ONLY' | 'READ WRITE'},
+): Promise<readonly Connection[]> {
   const id = (await leader.value('SELECT pg_catalog.pg_export_snapshot()'))!;
   const open = async () => {
     const reader = await connect();
     try {
-      await reader.run(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '${id}'`);
+      await reader.run(`BEGIN ISOLATION LEVEL REPEATABLE READ ${mode}; SET TRANSACTION SNAPSHOT '${id}'`);
       await fixSettings(reader, {lockTimeoutSeconds});
       await reader.run(`${lockText(relations)} NOWAIT`);
       return reader;
@@ -38,6 +55,6 @@ export async function openReaders(leader: Connection, options: ReaderOptions): P
   if (readers.length === connections) return readers;
   for (const reader of readers) await reader.close();
   const fault = opened.find((result) => result.status === 'rejected')?.reason;
-  if (fault instanceof BkpError && fault.code !== 'INTERNAL') return [leader];
+  if (fault instanceof BkpError && fault.code !== 'INTERNAL') return [];
   throw fault;
 }

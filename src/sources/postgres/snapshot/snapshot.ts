@@ -28,7 +28,7 @@ import type {TableToRead} from '../segments/table-to-read.ts';
 import {confirmMark, markRow, whyAllRows} from '../tracking/marks.ts';
 import {isScanMark, unreadOf} from '../tracking/scan-mark.ts';
 import {mostUnread, newSince, sinceBefore} from './before.ts';
-import {changesSince} from './changes.ts';
+import {changesSince, type TableChangesRead} from './changes.ts';
 import {fromOf} from './from.ts';
 import {readsByKey} from './order.ts';
 import {type Partitions, requireNoneJoined} from './partitions.ts';
@@ -38,6 +38,8 @@ export type OpenedSnapshot = {
   connection: Connection;
   /** They see the same snapshot, and read bases at the same time; one of them may be `connection`. */
   readers: readonly Connection[];
+  /** They see the same snapshot, the first one is `connection`, and those after it read the changes of other tables. */
+  beside: readonly Connection[];
   relations: readonly Relation[];
   /** Of the relations, when their schemas were read. */
   rootOf: Partitions;
@@ -66,6 +68,8 @@ export class PostgresSnapshot implements Snapshot {
   readonly compare: Snapshot['compare'];
   readonly #opened: OpenedSnapshot;
   readonly #columns = new Map<number, TableColumns>();
+  /** Changes that may still be read. */
+  readonly #begun: TableChangesRead[] = [];
   /** Of the bases that were read. */
   readonly #contents = new Map<TableName, TableContent>();
 
@@ -82,15 +86,20 @@ export class PostgresSnapshot implements Snapshot {
     return Math.max(1, this.#relation(table).bytes);
   }
 
+  get tablesAtOnce(): number {
+    return this.#opened.beside.length;
+  }
+
   async countRows(table: TableName): Promise<number> {
-    const {connection} = this.#opened;
+    const connection = this.#connectionOf(table);
     return Number(await connection.value(`SELECT count(*) FROM ${fromOf(this.#relation(table))}`));
   }
 
   async base(table: TableName, {previous, takeOver}: BaseOptions = {}): Promise<TableBase> {
-    const {connection, readers} = this.#opened;
+    const connection = this.#connectionOf(table);
+    const readers = this.tablesAtOnce === 1 ? this.#opened.readers : [connection];
     const relation = this.#relation(table);
-    const columns = await this.#columnsOf(relation);
+    const columns = await this.#columnsOf(relation, connection);
     const byBlock = !(await readsByKey(connection, relation, columns));
     const cuts = readCuts(previous?.get(table));
     const {bytes} = relation;
@@ -117,8 +126,9 @@ export class PostgresSnapshot implements Snapshot {
   }
 
   async changes(table: TableName, since: Mark): Promise<Changes | 'rebase'> {
-    const {connection, since: asked, notice} = this.#opened;
+    const {since: asked, notice} = this.#opened;
     if (this.compare !== undefined) return 'rebase';
+    const connection = this.#connectionOf(table);
     const relation = this.#relation(table);
     const {oid} = relation;
     const row = asked && (await markRow(connection, {owner: asked.owner, mark: since, oid}));
@@ -129,17 +139,20 @@ export class PostgresSnapshot implements Snapshot {
       notice?.(`all rows of ${table} are taken: ${why}`);
       return 'rebase';
     }
-    const columns = await this.#columnsOf(relation);
-    return changesSince(connection, {oid, from: fromOf(relation), columns, row});
+    const columns = await this.#columnsOf(relation, connection);
+    const changes = await changesSince(connection, {oid, from: fromOf(relation), columns, row});
+    this.#begun.push(changes);
+    return changes;
   }
 
   /** Without change tracking, and for a table of an unknown mark, everything is read. */
   #sinceBefore(
-    {oid}: Relation,
+    {oid, name}: Relation,
     byBlock: boolean,
     before: Parameters<typeof sinceBefore>[2],
   ): ReturnType<typeof sinceBefore> {
-    const {connection, mark, owner = '', isScanned} = this.#opened;
+    const {mark, owner = '', isScanned} = this.#opened;
+    const connection = this.#connectionOf(name);
     if (isScanned) return sinceBefore(connection, {oid, byBlock, tracked: undefined}, before);
     if (mark === undefined) return Promise.resolve({seen: undefined, takeOver: undefined});
     return sinceBefore(connection, {oid, byBlock, tracked: {owner, mark}}, before);
@@ -188,8 +201,19 @@ export class PostgresSnapshot implements Snapshot {
   }
 
   async close(): Promise<void> {
-    const {connection, readers} = this.#opened;
-    for (const one of new Set([...readers, connection])) await one.close();
+    const {connection, readers, beside} = this.#opened;
+    for (const changes of this.#begun) await changes.stop();
+    for (const one of new Set([...readers, ...beside, connection])) await one.close();
+  }
+
+  /**
+   * All that concerns a table in an increment happens on one connection, and the tables that are read at the same time
+   * have different ones: behind the rows of a table that nothing takes yet, another one would wait for ever.
+   */
+  #connectionOf(table: TableName): Connection {
+    const {beside, schemas} = this.#opened;
+    const at = schemas.findIndex(({name}) => name === table);
+    return beside[at % beside.length] ?? beside[0]!;
   }
 
   #relation(table: TableName): Relation {
@@ -198,8 +222,8 @@ export class PostgresSnapshot implements Snapshot {
     return relation;
   }
 
-  async #columnsOf({oid}: Relation): Promise<TableColumns> {
-    const known = this.#columns.get(oid) ?? (await columnsOf(this.#opened.connection, oid));
+  async #columnsOf({oid}: Relation, connection = this.#opened.connection): Promise<TableColumns> {
+    const known = this.#columns.get(oid) ?? (await columnsOf(connection, oid));
     this.#columns.set(oid, known);
     return known;
   }
