@@ -29,6 +29,14 @@ process.on('uncaughtException', (error) => {
   process.exit();
 });
 
+// With an empty event loop Node ends a command that still waits, without a word and with the status of damaged data.
+let isOver = false;
+process.once('beforeExit', () => {
+  if (isOver) return;
+  report(new Error('the command waits for something that never comes'));
+  process.exit();
+});
+
 try {
   const version = () => JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version;
   const home = resolveHome({...process.env, ...givenHome(args)}, process.platform, homedir());
@@ -51,6 +59,7 @@ try {
 } catch (error) {
   report(error);
 } finally {
+  isOver = true;
   deps?.close();
 }
 

@@ -108,6 +108,8 @@ export type BaseOptions = {
   previous?: ReadonlyMap<string, Cuts> | undefined;
   /** Take rows even if records would serve. Default: the source chooses. */
   form?: 'rows' | undefined;
+  /** Only the tree with the rows: every tree that is returned must be read. Default false. */
+  withoutIndexes?: boolean | undefined;
   /** What the source can show to be the same as in the base of `previous` need not be read. Absent: all is read. */
   takeOver?: TakeOver | undefined;
 };

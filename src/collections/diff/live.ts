@@ -164,7 +164,7 @@ class LiveTable implements TableAfter {
       });
     };
     try {
-      return await load(await this.#snapshot.base(name, {previous}));
+      return await load(await this.#snapshot.base(name, {previous, withoutIndexes: true}));
     } catch (error) {
       if (!(error instanceof TakeRows)) throw error;
       return load(await this.#snapshot.base(name, {previous, form: 'rows'}));

@@ -1,5 +1,5 @@
 import {availableParallelism} from 'node:os';
-import type {Cuts, TableBase, TableContent} from '../../source.ts';
+import type {BaseOptions, TableBase, TableContent} from '../../source.ts';
 import {TakeRows} from '../../take-rows.ts';
 import {translated} from '../engine/errors.ts';
 import {quoteName} from '../engine/quote.ts';
@@ -55,10 +55,15 @@ export class PageRecords {
    */
   async base(
     table: Table,
-    {previous, requireKeys}: {previous: ReadonlyMap<string, Cuts> | undefined; requireKeys: () => void},
+    {
+      previous,
+      withoutIndexes = false,
+      requireKeys,
+    }: Pick<BaseOptions, 'previous' | 'withoutIndexes'> & {requireKeys: () => void},
   ): Promise<Records | {reason: string}> {
-    const trees = await this.#trees(table);
-    if ('reason' in trees) return trees;
+    const all = await this.#trees(table);
+    if ('reason' in all) return all;
+    const trees = withoutIndexes ? all.slice(0, 1) : all;
     if (this.#taken.has(table.name)) return {reason: 'its records were taken from this snapshot already'};
     const {files} = await this.#files();
     this.#extractor ??= this.#openExtractor(files);

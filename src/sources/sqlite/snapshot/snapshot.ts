@@ -207,12 +207,13 @@ class SqliteSnapshot implements Snapshot {
     return count;
   }
 
-  async base(table: TableName, {previous, form}: BaseOptions = {}): Promise<TableBase> {
+  async base(table: TableName, {previous, form, withoutIndexes}: BaseOptions = {}): Promise<TableBase> {
     const found = this.#table(table);
     const requireKeys = () => {
       if (this.#keysToCheck.includes(table)) requireKeyTypes(this.#connection, found);
     };
-    const records = form === 'rows' ? undefined : await this.#records.base(found, {previous, requireKeys});
+    const records =
+      form === 'rows' ? undefined : await this.#records.base(found, {previous, withoutIndexes, requireKeys});
     if (records !== undefined && 'trees' in records) return records;
     requireKeys();
     return {form: 'rows', rows: this.#rows(table, previous?.get(table)), reason: records?.reason};
