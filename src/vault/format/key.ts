@@ -55,6 +55,9 @@ const folders = [
 const ofPacks = /^packs\/[0-9a-f]{2}$/;
 const ofBackup = /^(\.backups\/collections|backup)\/.+\/(\d{14}Z_(full|incremental)|\d{8}T\d{6}\.\d{6}Z)$/;
 
+/** In the folders of an encrypted vault's backups; some have the name of a backup, and are none. */
+const ofNewest = /^(\.backups\/collections|backup)\/[^/]+\/(.+\/)?(newest|removed)\/[^/]+$/;
+
 const objects = [
   /^bkp\.json$/,
   /^keys\/(spare\/)?(rings|slots)\/[^/]+$/,
@@ -63,6 +66,7 @@ const objects = [
   /^locks\/[^/]+\/[^/]+$/,
   /^backup\/[^/]+\/instance$/,
   /^(\.backups\/collections|backup)\/[^/]+\/(.+\/)?(manifest|unpinned|(definition|pending|verdict|reports)\/[^/]+)$/,
+  ofNewest,
 ];
 
 /** Which keys of a vault belong to objects, and which to folders. docs/format.md lists them. */
@@ -70,7 +74,7 @@ export const vaultLayout: StoreLayout = {
   isObject: (key) => objects.some((pattern) => pattern.test(key)),
   isFolder: (key) => folders.some((pattern) => pattern.test(key)),
   objectsIn(folder) {
-    if (ofBackup.test(folder)) return [`${folder}/manifest`];
+    if (ofBackup.test(folder) && !ofNewest.test(folder)) return [`${folder}/manifest`];
     // No list of them is needed: a pack that is not listed is taken as missing.
     return ofPacks.test(folder) ? [] : undefined;
   },

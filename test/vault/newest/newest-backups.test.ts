@@ -1,5 +1,6 @@
 import {expect, test} from 'vitest';
 import type {Store} from '../../../src/stores/index.ts';
+import {vaultLayout} from '../../../src/vault/format/key.ts';
 import {type BackupMemory, type GoneBackup, type KnownBackup, openVault, type Vault} from '../../../src/vault/index.ts';
 import {backup, encryptedWith, keysOf, manifestKey, newStore, noise, testKey} from '../helpers.ts';
 
@@ -294,4 +295,11 @@ test('a vault without encryption has none of these objects, and an old backup in
   await listed(vault);
   vault.close();
   expect([vault.gone(''), told, await notesOf(store)]).toEqual([[], [], []]);
+});
+
+test('a document that has the name of a backup is an object of a folder, and no backup that lost its manifest', () => {
+  for (const key of [`${folder}newest/${b1}`, `backup/gentle-forest-orchid/newest/20250101T000000.000000Z`]) {
+    expect([vaultLayout.isObject(key), vaultLayout.objectsIn(key)]).toEqual([true, undefined]);
+  }
+  expect(vaultLayout.objectsIn(`${folder}${b1}`)).toEqual([manifestKey(b1)]);
 });
