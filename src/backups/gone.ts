@@ -2,7 +2,16 @@ import {BkpError} from '../errors/index.ts';
 import type {GoneBackup, VaultReader} from '../vault/index.ts';
 
 /** `shop/20250215120000Z_full`. */
-export const goneLabel = ({folder, backup}: GoneBackup) => `${decodeURIComponent(folder.split('/').at(-2)!)}/${backup}`;
+export const goneLabel = ({folder, backup}: GoneBackup) => `${nameIn(folder.split('/').at(-2)!)}/${backup}`;
+
+/** A very long name is cut, perhaps within a character. */
+function nameIn(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
 
 const known = ({isSeenHere}: GoneBackup) =>
   isSeenHere ? 'this machine has seen it there' : 'the vault says that it was the newest one';
