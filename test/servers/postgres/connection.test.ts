@@ -118,6 +118,19 @@ test('settings of a role change no value', async () => {
   expect(values).toBe('0.30000000000000004|2026-11-27|1 year 2 days|\\xff|2026-11-27 12:00:00+00');
 });
 
+test.each([
+  [`''`, 'pg_catalog'],
+  [`'', public`, 'pg_catalog, public'],
+  [`"a,""b", '', "ä c"`, `pg_catalog, "a,""b", "ä c"`],
+])('a role whose search path is %s can be used', async (path, wanted) => {
+  const database = await cluster().create();
+  onTestFinished(() => database.close());
+  await database.exec(`DROP ROLE IF EXISTS pathless; CREATE ROLE pathless SUPERUSER LOGIN`);
+  await database.exec(`ALTER ROLE pathless SET search_path = ${path}`);
+  const connection = await connectionTo(database.name, {user: 'pathless'});
+  expect(await connection.value(`SELECT current_setting('search_path')`)).toBe(wanted);
+});
+
 test('row-level security that would hide rows is an error, not a smaller backup', async () => {
   const database = await cluster().create();
   onTestFinished(() => database.close());

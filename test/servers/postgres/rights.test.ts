@@ -217,3 +217,15 @@ test('tracking=scan only reads, with SELECT alone, and gives increments too', as
     detail: 'changes of 1 table are found by reading, because the source has tracking=scan',
   });
 });
+
+test('rights are read whatever plan the server chooses for that', async () => {
+  const columns = Array.from({length: 1590}, (_, at) => `c${at} int DEFAULT ${at}`);
+  const database = await databaseWith(`CREATE TABLE a (id int PRIMARY KEY);
+    CREATE TABLE w (id int PRIMARY KEY, ${columns.join(', ')})`);
+  const desk = deskOf(database, 'postgres');
+  await done(desk, 'sql', "CREATE BACKUP COLLECTION c DATABASE WITH (STORAGE='cluster')");
+  for (const statement of ['SELECT 1', 'ANALYZE']) {
+    await database.exec(statement);
+    await done(desk, 'sql', '--wait', 'BACKUP c');
+  }
+});

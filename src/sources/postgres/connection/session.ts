@@ -19,9 +19,13 @@ export function sessionSettings(options: {version: number; lockTimeoutSeconds: n
     ...endless(version),
     idle_session_timeout: '0',
     lock_timeout: `'${lockTimeoutSeconds}s'`,
-    search_path: ['pg_catalog', searchPath].filter((part) => part.trim() !== '').join(', '),
+    search_path: ['pg_catalog', ...schemasOf(searchPath)].join(', '),
   });
 }
+
+/** A path that was set to '' has one schema without a name, which SET does not take. */
+const schemasOf = (searchPath: string) =>
+  (searchPath.match(/"(?:[^"]|"")*"|[^\s,"]+/g) ?? []).filter((schema) => schema !== '""');
 
 /**
  * Sets everything on which the meaning or the text of a value depends, for one transaction: settings of a role, of a

@@ -32,6 +32,7 @@ export async function rightsOn(
   relations: readonly Relation[],
 ): Promise<readonly TableRights[]> {
   if (relations.length === 0) return [];
+  // Not has_sequence_privilege: the server may ask it of any relation before it joins, and it fails for a table.
   const rows = await connection.rows(`
     WITH root AS (SELECT unnest('{${relations.map(({oid}) => oid).join(',')}}'::oid[]) AS oid),
     member AS (SELECT oid AS root, oid FROM root
@@ -48,7 +49,7 @@ export async function rightsOn(
         quote_ident(n.nspname) || '.' || quote_ident(c.relname) END,
       (SELECT string_agg(quote_ident(sn.nspname) || '.' || quote_ident(s.relname), ', ')
         FROM sequence q JOIN pg_class s ON s.oid = q.sequence JOIN pg_namespace sn ON sn.oid = s.relnamespace
-        WHERE q.oid = c.oid AND NOT has_sequence_privilege(s.oid, 'SELECT')),
+        WHERE q.oid = c.oid AND NOT has_table_privilege(s.oid, 'SELECT')),
       c.oid = m.root AND row_security_active(c.oid), pg_has_role(c.relowner, 'USAGE')
     FROM member m JOIN pg_class c ON c.oid = m.oid JOIN pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_roles o ON o.oid = c.relowner ORDER BY m.oid`);
