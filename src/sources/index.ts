@@ -63,7 +63,7 @@ function unknownTables(description: string): BkpError {
       : `this bkp cannot read tables of backups of ${description}`,
     {
       next: isServer
-        ? 'export a script for psql: bkp export shop copy.sql; or one table: bkp export shop orders.csv --table orders'
+        ? 'export a script for psql, to a file that ends in .sql; or one table with --table, to one that ends in .csv'
         : 'use the bkp that took the backup',
     },
   );

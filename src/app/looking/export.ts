@@ -210,7 +210,7 @@ async function writeScript(
   try {
     if (scratch.script === undefined) {
       throw new BkpError('UNSUPPORTED', 'a backup of SQLite is exported as a database, and not as a script', {
-        next: 'bkp export shop copy.db writes the database; sqlite3 copy.db .dump prints it as statements',
+        next: `bkp export ${opened.collection} copy.db writes it; sqlite3 copy.db .dump prints it as statements`,
       });
     }
     const read = [...new Set(wanted)].map((table) => ({table}));

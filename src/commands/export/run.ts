@@ -2,6 +2,7 @@ import {extname} from 'node:path';
 import {type Exported, exportToFile, exportToStream} from '../../app/looking/export.ts';
 import {BkpError} from '../../errors/index.ts';
 import {formatCount} from '../../lib/figures.ts';
+import {shellQuoted} from '../../lib/text.ts';
 import type {CommandDeps} from '../deps.ts';
 
 export const exportFormats = ['database', 'csv', 'jsonl', 'sql'] as const;
@@ -31,7 +32,7 @@ export async function runExport(deps: CommandDeps, options: ExportOptions): Prom
   const request = {from: {collection, point: at}, file, tables};
   const format = formatOf(options);
   if (file === '-') {
-    if (format === 'database') throw needsFile();
+    if (format === 'database') throw needsFile(collection);
     deps.stderr.write(summary(await exportToStream(deps, {...request, format}, deps.stdout), 'standard output'));
   } else deps.stderr.write(summary(await exportToFile(deps, {...request, format}), file));
 }
@@ -39,12 +40,19 @@ export async function runExport(deps: CommandDeps, options: ExportOptions): Prom
 function formatOf({file, format}: ExportOptions): Format {
   const known = format ?? byEnding[extname(file).toLowerCase()];
   if (known !== undefined) return known;
-  const what = file === '-' ? 'standard output needs a format' : `the name ${file} does not say what to write`;
-  throw new BkpError('USAGE', what, {next: 'add --format csv, jsonl, sql or database'});
+  if (file !== '-') {
+    const what = `the name ${file} does not say what to write`;
+    throw new BkpError('USAGE', what, {next: 'add --format csv, jsonl, sql (of PostgreSQL) or database (of SQLite)'});
+  }
+  throw new BkpError('USAGE', 'standard output needs a format', {
+    next: 'add --format csv or jsonl, and --table; or, of PostgreSQL, --format sql',
+  });
 }
 
-const needsFile = () =>
-  new BkpError('USAGE', 'a database needs a file', {next: 'bkp export shop copy.db; or --format csv or jsonl'});
+const needsFile = (collection: string) =>
+  new BkpError('USAGE', 'a database needs a file', {
+    next: `bkp export ${shellQuoted(collection)} copy.db; or --format csv or jsonl`,
+  });
 
 function summary({backup, tables, rows}: Exported, where: string): string {
   const of = tables === 1 ? '' : ` of ${tables} tables`;

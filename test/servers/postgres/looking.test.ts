@@ -92,7 +92,7 @@ test('export writes CSV and JSON lines without losing a digit', async () => {
   expect(csv).toBe('id,n\r\n1.0,9\r\n2.5,2\r\n');
   const file = await desk.bkp('export', 'c', join(cluster().folder, 'x.db'));
   expect(file.status).not.toBe(0);
-  expect(file.stderr).toContain('bkp export shop copy.sql');
+  expect(file.stderr).toContain('a file that ends in .sql');
 });
 
 const load = (target: TestDatabase, script: string) =>
