@@ -225,6 +225,12 @@ const rows = {
     kind: wording('a command line that starts a QuestDB server; bkp adds -d and the root'),
     meaning: 'starts a QuestDB server in the foreground, for restore drills; bkp adds -d and the restored root',
   },
+  checkSeconds: {
+    key: 'verify.query.seconds',
+    kind: integer(1, 1_000_000),
+    default: () => 3600,
+    meaning: 'maximum duration of one query of CHECK_SQL in seconds; the drill fails if it takes longer',
+  },
   selectRows: {
     key: 'select.limit.rows',
     kind: integer(1, 100_000_000),

@@ -1,8 +1,8 @@
 import type {SQLOutputValue} from 'node:sqlite';
 import {BkpError} from '../errors/index.ts';
 import {tokensOf} from '../lib/sqlite-tokens.ts';
+import {tookTooLong} from '../lib/time.ts';
 import {runApart} from './apart.ts';
-import type {SelectLimits} from './limits.ts';
 
 /** What became of a check. `found` is what the query returned, or why it could not be run: the end of a sentence. */
 export type CheckResult = {sql: string; held: boolean; found: string};
@@ -64,10 +64,10 @@ export function checkedByServer(sql: string, found: {value: unknown} | {error: s
 export async function checkFile(
   path: string,
   sql: string,
-  {limits, signal}: {limits: Omit<SelectLimits, 'rows'>; signal?: AbortSignal | undefined},
+  {seconds, mebibytes, signal}: {seconds: number; mebibytes: number; signal?: AbortSignal},
 ): Promise<CheckResult> {
   const question = {database: path, query: sql, tables: undefined, scalars: new Map()};
-  const asked = {...question, limits: {...limits, rows: 1}};
+  const asked = {...question, limits: {seconds, mebibytes, rows: 1}};
   try {
     const [row] = await runApart(asked, signal);
     if (row === undefined) return {sql, held: false, found: 'no row'};
@@ -78,6 +78,7 @@ export async function checkFile(
     if (error instanceof BkpError && error.code === 'BAD_REQUEST' && message.includes('rows')) {
       return {sql, held: false, found: 'more than one row'};
     }
+    if (error instanceof BkpError && error.code === 'TIMEOUT') return {sql, held: false, found: tookTooLong(seconds)};
     throw error;
   }
 }

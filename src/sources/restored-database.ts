@@ -1,4 +1,5 @@
 import type {DatabaseMoment, FrozenFile} from './file-source.ts';
+import type {QueryEnd} from './query-end.ts';
 
 /** What a database system finds in a restored database. Sentences are for a report. */
 export type RestoredFindings = {
@@ -12,7 +13,7 @@ export type RestoredFindings = {
 };
 
 /** How queries of the user run in a restored database: SQLite reads the file, or its own server answers. */
-export type RestoredSql = {file: string} | {value: (sql: string, signal: AbortSignal) => Promise<SqlValue>};
+export type RestoredSql = {file: string} | {value: (sql: string, end: QueryEnd) => Promise<SqlValue>};
 
 /** The first value of the only row; `error`: why there is none, as the end of a sentence. */
 export type SqlValue = {value: unknown; error?: undefined} | {error: string};

@@ -1,5 +1,6 @@
 import type {BkpError} from '../errors/index.ts';
 import type {Origin} from './origin.ts';
+import type {QueryEnd} from './query-end.ts';
 
 /**
  * The name of a table in its database (`orders`), in the database's own spelling.
@@ -467,8 +468,8 @@ export interface ScratchDatabase {
   readonly source: TableSource;
   /** Has the server check what was restored; sentences about it. @throws BkpError `SOURCE_DAMAGED` */
   verify(): Promise<{checked: readonly string[]; notChecked: readonly string[]}>;
-  /** Runs a query that can only read. It holds if it returns one row whose first column is true. */
-  ask(sql: string): Promise<{held: boolean; found: string}>;
+  /** Runs a query that can only read. It holds if it returns one row whose first column is true, in time. */
+  ask(sql: string, end: QueryEnd): Promise<{held: boolean; found: string}>;
   remove(): Promise<void>;
 }
 

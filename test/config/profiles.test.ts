@@ -40,7 +40,8 @@ test.each([
       'backup.cleanup.keep.weekly, backup.cleanup.keep.monthly, backup.cleanup.keep.yearly, ' +
       'backup.cleanup.keep.within, backup.cleanup.keep.verified, backup.enable.partition.hashes, ' +
       'backup.verify.partition.hashes, backup.compression.level, backup.compression.threads, backup.niceness, ' +
-      'verify.scratch, verify.questdb.command, select.limit.rows, select.limit.seconds, select.limit.mebibytes, ' +
+      'verify.scratch, verify.questdb.command, verify.query.seconds, select.limit.rows, select.limit.seconds, ' +
+      'select.limit.mebibytes, ' +
       'select.limit.disk, ' +
       'notify.on_failure, notify.on_success, notify.heartbeat, vault.password, vault.password.command, ' +
       'vault.age.identity, vault.kms.key, ' +

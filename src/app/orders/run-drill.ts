@@ -8,16 +8,14 @@ import {reportAuthor} from './author.ts';
 import {requireServer, scratchId, withScratch} from './scratch.ts';
 import type {OrderOf, Run, Work} from './work.ts';
 
-/** A query that runs longer than a day is no check. */
-const mostSeconds = 24 * 60 * 60;
-
 /** Where a backup is restored for a while. */
 type Place = Omit<ScratchDatabase, 'remove'>;
 
 export const drillCollection: Run<'drill'> = async (work, order) => {
   const {collection, backup, queries} = order;
   return inScratch(work, order, async ({source: scratch, ask, verify}) => {
-    const check = async (sql: string) => ({sql, ...(await ask(sql))});
+    const {checkSeconds: seconds} = await work.deps.settings();
+    const check = async (sql: string) => ({sql, ...(await ask(sql, {seconds, signal: work.signal}))});
     const tools = {...work, scratch, check, verify, ...reported(work)};
     const {rows, logicalBytes} = await drill(tools, {collection, backup, queries});
     return {backup: `${collection}/${backup}`, rows, logicalBytes};
@@ -42,7 +40,7 @@ const reported = ({deps, operation}: Work) => ({
 
 /** The place exists while `use` runs: a file, or a database on the source's server. */
 async function inScratch<T>(
-  {deps, vault, signal}: Work,
+  {deps, vault}: Work,
   {collection, backup, folder, onServer, place}: OrderOf<'drill'> | OrderOf<'compare'>,
   use: (place: Place) => Promise<T>,
 ): Promise<T> {
@@ -54,7 +52,7 @@ async function inScratch<T>(
     use: async () =>
       use({
         source: await openSource({scheme: 'sqlite', path}),
-        ask: (sql) => checkFile(path, sql, {limits: {seconds: mostSeconds, mebibytes}, signal}),
+        ask: (sql, end) => checkFile(path, sql, {...end, mebibytes}),
         // A restore with the full check runs it.
         verify: async () => ({checked: ["SQLite's integrity_check found no fault in it."], notChecked: []}),
       }),

@@ -95,7 +95,7 @@ export class PostgresSource implements TableSource {
       return {
         source,
         verify: async () => verifyRestored(await source.#shared()),
-        ask: async (sql) => askRestored(await source.#shared(), sql),
+        ask: async (sql, end) => askRestored(await source.#shared(), sql, end),
         remove: async () => {
           await source.close();
           await removeScratch(await this.#shared(), id);

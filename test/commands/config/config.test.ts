@@ -100,6 +100,7 @@ backup.compression.threads      2
 backup.niceness                 5
 verify.scratch                  -
 verify.questdb.command          -
+verify.query.seconds            3600
 select.limit.rows               100000
 select.limit.seconds            30
 select.limit.mebibytes          256
@@ -147,6 +148,7 @@ vault.s3.encryption             auto
     {key: 'backup.niceness', value: 5, origin: 'default'},
     {key: 'verify.scratch', value: null, origin: 'not set'},
     {key: 'verify.questdb.command', value: null, origin: 'not set'},
+    {key: 'verify.query.seconds', value: 3600, origin: 'default'},
     {key: 'select.limit.rows', value: 100_000, origin: 'default'},
     {key: 'select.limit.seconds', value: 30, origin: 'default'},
     {key: 'select.limit.mebibytes', value: 256, origin: 'default'},

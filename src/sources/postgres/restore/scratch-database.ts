@@ -1,4 +1,6 @@
 import {BkpError} from '../../../errors/index.ts';
+import {tookTooLong} from '../../../lib/time.ts';
+import type {QueryEnd} from '../../query-end.ts';
 import type {Connection} from '../connection/connection.ts';
 import {serverWords} from '../connection/errors.ts';
 import {quoteIdent, quoteText} from '../connection/quote.ts';
@@ -96,12 +98,23 @@ export async function verifyRestored(
 
 const mostShown = 200;
 
+/** The server ended a statement at its limit, or because it was asked to. */
+const cancelled = '57014';
+
 /** Runs a query of the user, which can only read. It holds if it returns one row whose first column is true. */
-export async function askRestored(connection: Connection, sql: string): Promise<{held: boolean; found: string}> {
+export async function askRestored(
+  connection: Connection,
+  sql: string,
+  {seconds, signal}: QueryEnd,
+): Promise<{held: boolean; found: string}> {
+  // The database is dropped then, which ends what still runs in it.
+  const leave = () => connection.destroy();
+  signal.addEventListener('abort', leave);
   try {
     return await connection.transaction('BEGIN READ ONLY', async () => {
       await fixSettings(connection, {lockTimeoutSeconds: 30});
       await connection.run('SET LOCAL search_path = DEFAULT');
+      await connection.run(`SET LOCAL statement_timeout = '${seconds}s'`);
       const rows = await connection.rows(sql);
       if (rows.length !== 1) return {held: false, found: rows.length === 0 ? 'no row' : 'more than one row'};
       const [value = null] = rows[0]!;
@@ -110,8 +123,12 @@ export async function askRestored(connection: Connection, sql: string): Promise<
       return {held: value === 't' || Number.parseFloat(value) > 0 || Number.parseFloat(value) < 0, found: shown(found)};
     });
   } catch (error) {
+    signal.throwIfAborted();
     if (!(error instanceof BkpError) || typeof error.context.sqlState !== 'string') throw error;
+    if (error.context.sqlState === cancelled) return {held: false, found: tookTooLong(seconds)};
     return {held: false, found: `an error: ${serverWords(error)}`};
+  } finally {
+    signal.removeEventListener('abort', leave);
   }
 }
 

@@ -98,7 +98,7 @@ export class RestoredQuestDb implements RestoredDatabase {
 
   sql(): RestoredSql | undefined {
     const server = this.#server;
-    return server && {value: (sql) => firstValue(server.http, sql)};
+    return server && {value: (sql, end) => firstValue(server.http, sql, end)};
   }
 
   async close(): Promise<void> {

@@ -1,10 +1,12 @@
 import {setTimeout as delay} from 'node:timers/promises';
 import {BkpError} from '../../../errors/index.ts';
+import {tookTooLong} from '../../../lib/time.ts';
+import type {QueryEnd} from '../../query-end.ts';
 import type {SqlValue} from '../../restored-database.ts';
 import type {QuestDbHttp} from './http.ts';
 
-/** A query that runs longer than a day is no check. */
-const queryMs = 24 * 60 * 60 * 1000;
+/** A count that takes longer than a day is not waited for. */
+const countSeconds = 24 * 60 * 60;
 /** The transactions that a server applies after its start are those of some seconds before the backup. */
 const appliedWithinMs = 60 * 60 * 1000;
 const pollMs = 100;
@@ -28,14 +30,22 @@ export async function applied(http: QuestDbHttp, signal: AbortSignal): Promise<r
 
 /** @returns why it cannot be counted, as the end of a sentence */
 export async function countRows(http: QuestDbHttp, table: string): Promise<number | {error: string}> {
-  const found = await firstValue(http, `SELECT count() AS n FROM "${table.replaceAll('"', '""')}"`);
+  const end = {seconds: countSeconds, signal: new AbortController().signal};
+  const found = await firstValue(http, `SELECT count() AS n FROM "${table.replaceAll('"', '""')}"`, end);
   if (found.error !== undefined) return {error: found.error};
   return typeof found.value === 'number' ? found.value : {error: `a count of ${found.value}`};
 }
 
 /** The first value of the only row. */
-export async function firstValue(http: QuestDbHttp, sql: string): Promise<SqlValue> {
-  const result = await http.ask(sql, queryMs, {rows: 2});
+export async function firstValue(http: QuestDbHttp, sql: string, {seconds, signal}: QueryEnd): Promise<SqlValue> {
+  const late = AbortSignal.timeout(seconds * 1000);
+  const ends = AbortSignal.any([late, signal]);
+  const result = await http.ask(sql, 2 * seconds * 1000, {rows: 2, signal: ends}).catch((error: unknown) => {
+    signal.throwIfAborted();
+    if (late.aborted) return {late: true} as const;
+    throw error;
+  });
+  if ('late' in result) return {error: tookTooLong(seconds)};
   if ('refusal' in result) return {error: `an error: ${result.refusal}`};
   const [row, ...more] = result.rows;
   if (row === undefined) return {error: 'no row'};

@@ -54,11 +54,17 @@ export class QuestDbHttp {
 
   /**
    * @param options.rows at most this many are returned
+   * @param options.signal ends the wait
    * @throws BkpError `SOURCE_UNAVAILABLE`: no answer, not QuestDB, or the credentials are rejected
    */
-  async ask(sql: string, limitMs: number = timeoutMs, {rows}: {rows?: number} = {}): Promise<Result> {
+  async ask(
+    sql: string,
+    limitMs: number = timeoutMs,
+    {rows, signal}: {rows?: number; signal?: AbortSignal} = {},
+  ): Promise<Result> {
     const limit = rows === undefined ? {} : {limit: `0,${rows}`};
-    const {status, body} = await this.#get(`${this.url}/exec?${new URLSearchParams({query: sql, ...limit})}`, limitMs);
+    const url = `${this.url}/exec?${new URLSearchParams({query: sql, ...limit})}`;
+    const {status, body} = await this.#get(url, limitMs, signal);
     const result = parseResult(body);
     if (status === 401) {
       throw new BkpError('SOURCE_UNAVAILABLE', `QuestDB at ${this.url} does not accept these credentials`, {
@@ -83,8 +89,9 @@ export class QuestDbHttp {
   }
 
   /** Without following redirects, which could carry the credentials to another server. */
-  async #get(url: string, limitMs: number): Promise<{status: number; body: string}> {
-    const signal = AbortSignal.timeout(limitMs);
+  async #get(url: string, limitMs: number, ended?: AbortSignal): Promise<{status: number; body: string}> {
+    const late = AbortSignal.timeout(limitMs);
+    const signal = ended === undefined ? late : AbortSignal.any([late, ended]);
     try {
       // A connection of its own: the server may have closed one that was kept since the last statement, hours ago.
       const request = clientOf(url).get(url, {headers: this.#headers, agent: false, signal});
@@ -93,7 +100,7 @@ export class QuestDbHttp {
       for await (const part of response) parts.push(part as Buffer);
       return {status: response.statusCode ?? 0, body: Buffer.concat(parts).toString('utf8')};
     } catch (error) {
-      throw this.#unreachable(signal.aborted ? `no answer within ${limitMs / 1000} s` : error);
+      throw this.#unreachable(late.aborted ? `no answer within ${limitMs / 1000} s` : error);
     }
   }
 
