@@ -16,6 +16,13 @@ export function quoteText(text: string): string {
   return text.includes('\\') ? ` E${quoted.replaceAll('\\', '\\\\')}` : quoted;
 }
 
+/** The body of a function, in dollar quotes that do not occur in it. */
+export function quoteBody(body: string): string {
+  let tag = '$bkp$';
+  while (body.includes(tag)) tag = tag.replace('bkp', 'bkp_');
+  return `${tag}${body}${tag}`;
+}
+
 /** A literal of bytes as COPY writes them: UTF-8, except in a database of encoding SQL_ASCII, which may have any. */
 export function quoteBytes(bytes: Uint8Array): string {
   if (isUtf8(bytes)) return quoteText(Buffer.from(bytes).toString('utf8'));

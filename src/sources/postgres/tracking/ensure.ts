@@ -10,13 +10,15 @@ import {fixSettings} from '../connection/session.ts';
 import {isTracking} from './marks.ts';
 import {
   dropTableObjects,
+  type LoggedColumn,
+  logObject,
   logOf,
   seenQuery,
   sharedObjects,
   strayTriggersQuery,
   type TrackedTable,
-  tableObjects,
   trackingVersion,
+  triggerObjects,
 } from './objects.ts';
 
 const lockTries = 5;
@@ -70,7 +72,9 @@ export async function trackInTransaction(connection: Connection, relation: Relat
   for (const [stray] of await connection.rows(strayTriggersQuery(table.oid))) {
     await connection.run(`DROP TRIGGER ${quoteIdent(stray!)} ON ${table.name}`);
   }
-  await connection.run(tableObjects(table));
+  await connection.run(logObject(table));
+  const log = await connection.value(`SELECT '${logOf(table.oid)}'::regclass::oid`);
+  await connection.run(triggerObjects(table, Number(log)));
   await giveToOwner(connection, table.oid);
   await connection.rows(
     `INSERT INTO _bkp.tracked SELECT $1, $2, (${seenQuery(table.oid)})
@@ -99,7 +103,7 @@ async function wantedOf(
   connection: Connection,
   {oid, schema, table}: Relation,
 ): Promise<{table: TrackedTable; made: string}> {
-  const {key} = await columnsOf(connection, oid);
+  const key = await loggedColumns(connection, oid);
   const inherits = await connection.value(
     'SELECT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = $1 OR inhparent = $1)',
     [oid],
@@ -109,9 +113,28 @@ async function wantedOf(
   const isPartitioned = kind === 'p';
   const wanted = {oid, name, key, inherits: inherits === 't' || isPartitioned, isPartitioned};
   const made = createHash('sha256')
-    .update(`${trackingVersion} ${tableObjects(wanted)}`)
+    .update(`${trackingVersion} ${logObject(wanted)} ${triggerObjects(wanted, 0)}`)
     .digest('hex');
   return {table: wanted, made};
+}
+
+async function loggedColumns(connection: Connection, oid: number): Promise<readonly LoggedColumn[]> {
+  const {key} = await columnsOf(connection, oid);
+  const types = await connection.rows(
+    `WITH RECURSIVE below (number, type) AS (
+      SELECT attnum, atttypid FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped
+      UNION ALL SELECT b.number, t.typbasetype FROM below b JOIN pg_type t ON t.oid = b.type WHERE t.typtype = 'd'
+    )
+    SELECT a.attname, a.atttypid, t.oid, format_type(t.oid, -1)
+    FROM below b JOIN pg_type t ON t.oid = b.type AND t.typtype <> 'd'
+    JOIN pg_attribute a ON a.attrelid = $1 AND a.attnum = b.number`,
+    [oid],
+  );
+  const typeOf = new Map(types.map(([name, ...rest]) => [name, rest]));
+  return key.map((column) => {
+    const [typeOid, logged, type] = typeOf.get(column.name)!;
+    return {...column, typeOid: Number(typeOid), logged: {type: type!, oid: Number(logged)}};
+  });
 }
 
 async function isTracked(connection: Connection, oid: number, made: string): Promise<boolean> {

@@ -1,11 +1,11 @@
 import {columnList, type KeyColumn} from '../catalog/columns.ts';
-import {quoteIdent} from '../connection/quote.ts';
+import {quoteBody, quoteIdent, quoteText} from '../connection/quote.ts';
 
 // What change tracking creates in the source. Each statement of a writer on a tracked table inserts the keys that it
 // touched into the table's log, with the id of its transaction; src/sources/postgres/tracking/marks.ts reads them.
 
 /** Part of `made`, so that tracking of another version is made again. */
-export const trackingVersion = 2;
+export const trackingVersion = 3;
 
 /** Everything that all tracked tables share. The guard keeps others from emptying a log by mistake. */
 export const sharedObjects = `
@@ -26,11 +26,21 @@ BEGIN
 END $$;
 `;
 
+/** A column of the key, and its column in the log. */
+export type LoggedColumn = KeyColumn & {
+  typeOid: number;
+  /**
+   * Of the log's column: the type below domains, without modifiers, so that the log refuses no value that the table
+   * takes. A domain may be NOT NULL or get constraints, and a column of a partition may become wider.
+   */
+  logged: {type: string; oid: number};
+};
+
 export type TrackedTable = {
   oid: number;
   /** Qualified and quoted. */
   name: string;
-  key: readonly KeyColumn[];
+  key: readonly LoggedColumn[];
   /** It has partitions, children or parents: statements on those fire no statement trigger of it. */
   inherits: boolean;
   isPartitioned: boolean;
@@ -45,15 +55,29 @@ const rowTriggerOf = ({oid, isPartitioned}: TrackedTable) => (isPartitioned ? `"
 export const logOf = (oid: number) => `_bkp.log_${oid}`;
 export const logColumns = (key: readonly KeyColumn[]) => key.map((_, at) => `k${at}`).join(', ');
 
+/** Creates the log of one table. */
+export function logObject({oid, name, key}: TrackedTable): string {
+  const log = logOf(oid);
+  const parts = key.map(({name: part, logged}, at) => `${quoteIdent(part)}::${logged.type} AS k${at}`).join(', ');
+  return `
+CREATE TABLE ${log} AS SELECT ${parts} FROM ONLY ${name} WHERE false;
+ALTER TABLE ${log} ADD COLUMN x xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id();
+CREATE TRIGGER guard BEFORE DELETE OR UPDATE ON ${log} FOR EACH ROW EXECUTE FUNCTION _bkp.guard();
+CREATE TRIGGER guard_t BEFORE TRUNCATE ON ${log} FOR EACH STATEMENT EXECUTE FUNCTION _bkp.guard();`;
+}
+
 /**
- * Creates the log, the functions and the triggers of one table; to be run under a lock that no writer holds.
+ * Creates the functions and the triggers of one table; to be run under a lock that no writer holds.
  *
  * The functions run as their owner, with an empty search path: with a writer's own one, they would run code that the
  * writer chose. Keys are compared as images, because `=` of an extension's type is not found then. Statement triggers
  * cost a tenth of row triggers, but do not fire for replicated changes and for statements on a parent or partition:
  * row triggers see those.
+ *
+ * No statement of a writer may fail in them, whatever the table has become; see {@link fitsFunction}.
+ * @param logOid of the log that {@link logObject} has made
  */
-export function tableObjects(table: TrackedTable): string {
+export function triggerObjects(table: TrackedTable, logOid: number): string {
   const {oid, name, key, inherits} = table;
   const log = logOf(oid);
   const rowTrigger = rowTriggerOf(table);
@@ -61,34 +85,33 @@ export function tableObjects(table: TrackedTable): string {
   const of = (row: string) => columnList(key, `${row}.`);
   // The function of the operator *<>, whose condition pg_dump could not write for a single column.
   const differ = `pg_catalog.record_image_ne(row(${of('old')}), row(${of('new')}))`;
-  const method = "LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''";
+  const triggerFunction = (part: string, body: string) =>
+    `CREATE FUNCTION ${log}_${part}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' ` +
+    `AS ${quoteBody(`BEGIN ${body} RETURN NULL; END`)};`;
+  // Of a log that is gone, nothing must be marked: the table begins again for want of it.
+  const isThere = `pg_catalog.to_regclass('${log}') OPERATOR(pg_catalog.=) '${logOid}'::pg_catalog.regclass`;
+  const mark = `INSERT INTO ${log} DEFAULT VALUES;`;
+  const fits = `${log}_fits('${oid}'::pg_catalog.regclass, '${logOid}'::pg_catalog.regclass)`;
+  const logging = (part: string, keys: string) =>
+    triggerFunction(part, `IF ${fits} THEN ${keys} ELSIF ${isThere} THEN ${mark} END IF;`);
+  const insert = (rows: string) => `INSERT INTO ${log} (${columns}) ${rows};`;
   const common = `
-CREATE TABLE ${log} AS SELECT ${key.map(({name: part}, at) => `${quoteIdent(part)} AS k${at}`).join(', ')}
-  FROM ONLY ${name} WHERE false;
-ALTER TABLE ${log} ADD COLUMN x xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id();
-CREATE TRIGGER guard BEFORE DELETE OR UPDATE ON ${log} FOR EACH ROW EXECUTE FUNCTION _bkp.guard();
-CREATE TRIGGER guard_t BEFORE TRUNCATE ON ${log} FOR EACH STATEMENT EXECUTE FUNCTION _bkp.guard();
-CREATE FUNCTION ${log}_row() RETURNS trigger ${method} AS $$
-BEGIN
-  IF tg_op <> 'INSERT' THEN INSERT INTO ${log} (${columns}) VALUES (${of('old')}); END IF;
-  IF tg_op = 'INSERT' THEN INSERT INTO ${log} (${columns}) VALUES (${of('new')});
-  ELSIF tg_op = 'UPDATE' THEN
-    IF ${differ} THEN INSERT INTO ${log} (${columns}) VALUES (${of('new')}); END IF;
-  END IF;
-  RETURN NULL;
-END $$;
-CREATE FUNCTION ${log}_truncate() RETURNS trigger ${method} AS $$
-BEGIN INSERT INTO ${log} (${columns}) VALUES (${key.map(() => 'NULL').join(', ')}); RETURN NULL; END $$;
+${fitsFunction(table)}
+${logging(
+  'row',
+  `IF tg_op <> 'INSERT' THEN ${insert(`VALUES (${of('old')})`)} END IF;
+  IF tg_op = 'INSERT' THEN ${insert(`VALUES (${of('new')})`)}
+  ELSIF tg_op = 'UPDATE' THEN IF ${differ} THEN ${insert(`VALUES (${of('new')})`)} END IF; END IF;`,
+)}
+${triggerFunction('truncate', `IF ${isThere} THEN ${mark} END IF;`)}
 CREATE TRIGGER "~bkp_t" AFTER TRUNCATE ON ${name} FOR EACH STATEMENT EXECUTE FUNCTION ${log}_truncate();
 ALTER TABLE ${name} ENABLE ALWAYS TRIGGER "~bkp_t";
 CREATE TRIGGER ${rowTrigger} AFTER INSERT OR UPDATE OR DELETE ON ${name} FOR EACH ROW EXECUTE FUNCTION ${log}_row();
 `;
   if (inherits) return `${common}ALTER TABLE ${name} ENABLE ALWAYS TRIGGER ${rowTrigger};`;
   return `${common}ALTER TABLE ${name} ENABLE REPLICA TRIGGER ${rowTrigger};
-CREATE FUNCTION ${log}_new() RETURNS trigger ${method} AS $$
-BEGIN INSERT INTO ${log} (${columns}) SELECT ${of('n')} FROM bkp_n n; RETURN NULL; END $$;
-CREATE FUNCTION ${log}_old() RETURNS trigger ${method} AS $$
-BEGIN INSERT INTO ${log} (${columns}) SELECT ${of('o')} FROM bkp_o o; RETURN NULL; END $$;
+${logging('new', insert(`SELECT ${of('n')} FROM bkp_n n`))}
+${logging('old', insert(`SELECT ${of('o')} FROM bkp_o o`))}
 CREATE TRIGGER "~bkp_i" AFTER INSERT ON ${name} REFERENCING NEW TABLE AS bkp_n
   FOR EACH STATEMENT EXECUTE FUNCTION ${log}_new();
 CREATE TRIGGER "~bkp_u" AFTER UPDATE ON ${name} REFERENCING NEW TABLE AS bkp_n
@@ -98,15 +121,51 @@ CREATE TRIGGER "~bkp_d" AFTER DELETE ON ${name} REFERENCING OLD TABLE AS bkp_o
 CREATE TRIGGER "~bkp_k" AFTER UPDATE ON ${name} FOR EACH ROW WHEN (${differ}) EXECUTE FUNCTION ${log}_row();`;
 }
 
+/**
+ * Whether the table still has the key columns that its log is for, and the log their types: a migration may have
+ * renamed or dropped one, or put another column in its place. If not, the log gets a row without a key, as by TRUNCATE,
+ * and the table begins again with all its rows.
+ *
+ * It costs writers nothing: it is IMMUTABLE, so the server calls it when it plans the statement that asks, once in a
+ * session. The plan depends on the table and the log, because they are constants of type regclass in it; so another
+ * session's ALTER TABLE makes the server plan it again. The columns are looked up as the parser does it, and not in
+ * pg_attribute, where a transaction with an old snapshot would find what has been there before. A handler in the
+ * trigger itself would take a number of transactions for each statement of a writer.
+ */
+function fitsFunction({oid, key}: TrackedTable): string {
+  const log = logOf(oid);
+  const has = (column: string, type: number) =>
+    `pg_catalog.pg_typeof(${column})::pg_catalog.oid OPERATOR(pg_catalog.=) ${type}::pg_catalog.oid`;
+  const all = key.flatMap(({name, typeOid, logged}, at) => [
+    has(`t.${quoteIdent(name)}`, typeOid),
+    has(`l.k${at}`, logged.oid),
+  ]);
+  const query = `SELECT ${all.join(' AND ')} FROM (SELECT (NULL::${log}).*) l, (SELECT (NULL::`;
+  const body = `DECLARE fits pg_catalog.bool;
+BEGIN
+EXECUTE ${quoteText(query)} OPERATOR(pg_catalog.||) rel::pg_catalog.text OPERATOR(pg_catalog.||) ').*) t'
+  INTO fits;
+RETURN fits;
+EXCEPTION WHEN OTHERS THEN RETURN false; END`;
+  return (
+    `CREATE FUNCTION ${log}_fits(rel pg_catalog.regclass, log pg_catalog.regclass) RETURNS pg_catalog.bool ` +
+    `LANGUAGE plpgsql IMMUTABLE SET search_path = '' AS ${quoteBody(body)};`
+  );
+}
+
 /** Names of triggers that write to another table's log, as in a copy of the database; partitions follow their table. */
 export const strayTriggersQuery = (oid: number) => `
 SELECT t.tgname FROM pg_trigger t
 WHERE t.tgrelid = ${oid} AND t.tgparentid = 0 AND NOT t.tgisinternal AND t.tgname ~ '^~bkp_[a-z](_[0-9]+)?$'`;
 
-/** Removes the log, and with its functions the triggers, of which bkp need not own the table. */
+/**
+ * Removes the functions, with them the triggers, of which bkp need not own the table, and the log. In the order in
+ * which a writer locks the table and the log: the other one could make it the victim of a deadlock.
+ */
 export function dropTableObjects(oid: number): string {
-  const functions = ['row', 'truncate', 'new', 'old'].map((part) => `${logOf(oid)}_${part}()`).join(', ');
-  return `DROP TABLE IF EXISTS ${logOf(oid)} CASCADE; DROP FUNCTION IF EXISTS ${functions} CASCADE;`;
+  const functions = ['row()', 'truncate()', 'new()', 'old()', 'fits(regclass, regclass)'];
+  const names = functions.map((part) => `${logOf(oid)}_${part}`).join(', ');
+  return `DROP FUNCTION IF EXISTS ${names} CASCADE; DROP TABLE IF EXISTS ${logOf(oid)} CASCADE;`;
 }
 
 /**
