@@ -54,6 +54,8 @@ export const errorCodes = {
   /** The chain cannot be continued: replaced database, changed schema, gap in the change log. */
   CHAIN_BROKEN: {exit: ExitStatus.refused, status: 'PRECONDITION_FAILED'},
   SOURCE_UNAVAILABLE: {exit: ExitStatus.failed, status: 'UNAVAILABLE'},
+  /** The database's server answered with an error: it is there. */
+  SOURCE_REFUSED: {exit: ExitStatus.failed, status: 'GENERIC_ERROR'},
   SOURCE_DAMAGED: {exit: ExitStatus.damaged, status: 'GENERIC_ERROR'},
   /** Another process keeps the database locked for longer than bkp waits. */
   SOURCE_LOCKED: {exit: ExitStatus.locked, status: 'UNAVAILABLE'},

@@ -65,7 +65,7 @@ export class Connection {
 
   /** Rows of one statement. @throws BkpError */
   async rows(sql: string, values: readonly (string | number | null)[] = []): Promise<readonly Row[]> {
-    return this.#run(async () => {
+    return this.#run(sql, async () => {
       const {rows} = await this.#client.query<(string | null)[]>({
         text: sql,
         values: [...values],
@@ -83,12 +83,12 @@ export class Connection {
 
   /** Several statements in one text, without results. */
   async run(sql: string): Promise<void> {
-    await this.#run(() => this.#client.query(sql));
+    await this.#run(sql, () => this.#client.query(sql));
   }
 
   /** `COPY … TO STDOUT`. @param take see {@link CopyOut} @returns the rows */
   async copyOut(sql: string, take: TakeRows): Promise<number> {
-    return this.#run(async () => {
+    return this.#run(sql, async () => {
       const copy = new CopyOut(sql, take);
       this.#client.query(copy);
       await copy.done;
@@ -98,7 +98,7 @@ export class Connection {
 
   /** `COPY … FROM STDIN`. @returns the rows */
   async copyIn(sql: string, pieces: AsyncIterable<Uint8Array>): Promise<number> {
-    return this.#run(async () => {
+    return this.#run(sql, async () => {
       const copy = new CopyIn(sql, pieces);
       this.#client.query(copy);
       return copy.done;
@@ -157,7 +157,7 @@ export class Connection {
     }
   }
 
-  async #run<T>(work: () => Promise<T>): Promise<T> {
+  async #run<T>(sql: string, work: () => Promise<T>): Promise<T> {
     const stream = streamOf(this.#client);
     let seen = stream.bytesRead;
     const isQuiet = () => {
@@ -174,7 +174,7 @@ export class Connection {
       if (this.#lost !== undefined) throw this.#lost;
       return await work();
     } catch (error) {
-      throw translated(this.#lost ?? error, this.facts);
+      throw translated(this.#lost ?? error, this.facts, sql);
     } finally {
       watch.stop();
     }

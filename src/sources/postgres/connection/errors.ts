@@ -1,4 +1,4 @@
-import {BkpError, systemCode} from '../../../errors/index.ts';
+import {BkpError, type ErrorCode, systemCode} from '../../../errors/index.ts';
 
 /** What a server reports. Source: https://www.postgresql.org/docs/18/protocol-error-fields.html */
 type ServerFault = Error & {
@@ -8,6 +8,7 @@ type ServerFault = Error & {
   hint?: string;
   where?: string;
   table?: string;
+  position?: string;
 };
 
 /** Codes of connections that broke: the work can be repeated. */
@@ -34,6 +35,9 @@ const systemFaults = new Set([
   'EHOSTUNREACH',
 ]);
 
+/** Of a statement in a message. */
+const longestStatement = 160;
+
 const reported = ' reported an error: ';
 
 /** The server's own words, without whose they are. @param error as {@link translated} makes it, or another one */
@@ -51,9 +55,10 @@ export function sqlState(error: unknown): string | undefined {
 /**
  * An error of a server or of its connection, as users read it.
  * @param place the database, for the message: `shop at db.internal:5432`
- * @param psql the arguments with which psql shows the same
+ * @param psql the arguments with which psql opens it
+ * @param sql what was sent; absent while the connection is made
  */
-export function translated(error: unknown, {place, psql}: {place: string; psql: string}): BkpError {
+export function translated(error: unknown, {place, psql}: {place: string; psql: string}, sql?: string): BkpError {
   if (error instanceof BkpError) return error;
   const fault = error as ServerFault;
   const state = sqlState(error);
@@ -124,9 +129,71 @@ export function translated(error: unknown, {place, psql}: {place: string; psql: 
   if (broken.has(state)) {
     return new BkpError('SOURCE_UNAVAILABLE', `the connection to ${place} broke`, {...options, next, retryable: true});
   }
-  return new BkpError('SOURCE_UNAVAILABLE', `database ${place}${reported}${fault.message}`, {
-    cause: [fault.detail, fault.where, `SQLSTATE ${state}`].filter(Boolean).join('; '),
-    next: fault.hint ?? next,
+  const atConnect: Refusal = {code: 'SOURCE_UNAVAILABLE', next};
+  const {code, next: step, retryable} = sql === undefined ? atConnect : refusalOf(state, psql);
+  return new BkpError(code, `database ${place}${reported}${fault.message}`, {
+    cause: [fault.detail, fault.where, `SQLSTATE ${state}`, sql && `in: ${shortened(sql, fault.position)}`]
+      .filter(Boolean)
+      .join('; '),
+    next: fault.hint ?? step,
     context: {sqlState: state},
+    ...(retryable ? {retryable} : {}),
   });
+}
+
+type Refusal = {code: ErrorCode; next: string; retryable?: boolean};
+
+/**
+ * What an error means that a server answered: it is there, so it is not unavailable. Codes of two characters are
+ * classes. Source: https://www.postgresql.org/docs/18/errcodes-appendix.html
+ */
+function refusalOf(state: string, psql: string): Refusal {
+  const inPsql = (statement: string) => `psql ${psql} -c '${statement}'`;
+  const shown = (setting: string) => inPsql(`SELECT current_setting($$${setting}$$)`);
+  const refusals: Readonly<Record<string, Refusal>> = {
+    '40P01': {
+      code: 'SOURCE_LOCKED',
+      next: 'give the statement again: another transaction waited for a lock of bkp, and bkp for one of that',
+      retryable: true,
+    },
+    '25006': {
+      code: 'PRECONDITION',
+      next: `let the database accept writes; ${shown('default_transaction_read_only')} shows whether it does`,
+    },
+    '0A000': {code: 'UNSUPPORTED', next: `${inPsql('SELECT version()')} shows the version of the server`},
+    '23': {code: 'SOURCE_REFUSED', next: 'change the rows that the cause names, then give the statement again'},
+    '42': {
+      code: 'SOURCE_REFUSED',
+      next: `give the statement again if the schema changed meanwhile; ${inPsql('\\d *.*')} lists what is there`,
+    },
+    // Memory and other limits of the server.
+    '53': {
+      code: 'SOURCE_UNAVAILABLE',
+      next: 'give the statement again when the server has more of it',
+      retryable: true,
+    },
+    // Errors of its machine, such as those of a disk.
+    '58': {
+      code: 'SOURCE_UNAVAILABLE',
+      next: `look into the log of the server: ${shown('log_directory')}`,
+    },
+    XX001: {code: 'SOURCE_DAMAGED', next: 'pg_amcheck finds what is damaged; a restore brings it back'},
+    XX002: {code: 'SOURCE_DAMAGED', next: 'REINDEX the index that the message names; pg_amcheck finds others'},
+  };
+  return (
+    refusals[state] ??
+    refusals[state.slice(0, 2)] ?? {
+      code: 'SOURCE_REFUSED',
+      next: `look into the log of the server, which has the whole statement: ${shown('log_directory')}`,
+    }
+  );
+}
+
+/** Of several statements the one at the position, on one line. @param position of a character, from 1 on */
+function shortened(sql: string, position = '1'): string {
+  const at = Number(position) - 1;
+  const end = sql.indexOf(';', at);
+  const one = sql.slice(sql.lastIndexOf(';', at - 1) + 1, end === -1 ? undefined : end);
+  const line = one.replaceAll(/\s+/gu, ' ').trim();
+  return line.length > longestStatement ? `${line.slice(0, longestStatement)}…` : line;
 }
