@@ -1,17 +1,17 @@
 import type {Connection} from '../connection/connection.ts';
+import {userSchemas} from './own-schemas.ts';
 
 /** Longer lists belong into a program. */
 const mostNamed = 8;
 
 /** What a database has and a collection of all its tables has not, one sentence for each kind. */
 export async function leftBehindOf(connection: Connection): Promise<readonly string[]> {
-  const user = (namespace: string) => `${namespace} IN (SELECT oid FROM pg_namespace
-    WHERE nspname !~ '^(pg_|_bkp)' AND nspname <> 'information_schema')`;
+  const user = (namespace: string) => `${namespace} IN ${userSchemas}`;
   const qualified = (oid: string) => `(SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname)
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = ${oid})`;
   const rows = await connection.rows(`
     SELECT 'foreign tables', ${qualified('f.oid')} FROM pg_class f WHERE relkind = 'f' AND ${user('relnamespace')}
-    UNION ALL SELECT 'event triggers', evtname FROM pg_event_trigger WHERE evtname !~ '^~?_?bkp'
+    UNION ALL SELECT 'event triggers', evtname FROM pg_event_trigger
     UNION ALL SELECT 'publications', pubname FROM pg_publication
     UNION ALL SELECT 'foreign servers', srvname FROM pg_foreign_server
     UNION ALL SELECT 'subscriptions', subname FROM pg_subscription

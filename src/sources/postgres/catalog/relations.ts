@@ -1,5 +1,6 @@
 import type {TableName} from '../../source.ts';
 import type {Connection, Row} from '../connection/connection.ts';
+import {isUserSchema} from './own-schemas.ts';
 
 /** One table, as the catalog has it. */
 export type Relation = {
@@ -52,14 +53,11 @@ const columns = `
     + CASE WHEN c.relkind IN ('r', 'm') AND NOT c.relispartition THEN pg_table_size(c.oid) ELSE 0 END`;
 const tables = 'pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace';
 
-/** Schemas of the server, and bkp's own. */
-const foreignSchemas = `n.nspname !~ '^(pg_|_bkp)' AND n.nspname <> 'information_schema'`;
-
 /** Every relation of the user that has rows or is a view, partitions too, by name. */
 export async function allRelations(connection: Connection): Promise<readonly Relation[]> {
   const rows = await connection.rows(`
     SELECT ${columns} FROM ${tables}
-    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't' AND ${foreignSchemas}
+    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't' AND ${isUserSchema}
     ORDER BY (${qualified}) COLLATE "C"`);
   return rows.map(relationOf);
 }

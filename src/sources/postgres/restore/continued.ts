@@ -1,4 +1,5 @@
 import type {TableContent, TableName} from '../../source.ts';
+import {stagingForm} from '../catalog/own-schemas.ts';
 import type {Connection} from '../connection/connection.ts';
 import {quoteIdent} from '../connection/quote.ts';
 import {removeStaged} from './made.ts';
@@ -119,7 +120,8 @@ export async function continueStaging(
 async function leftStagings(connection: Connection): Promise<readonly string[]> {
   const rows = await connection.rows(`
     SELECT left(n.nspname, -1) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relname = '_bkp_plan' AND n.nspname ~ '^_bkp_stage_[0-9a-f]{12}_0$' AND pg_has_role(n.nspowner, 'MEMBER')
+    WHERE c.relname = '_bkp_plan' AND n.nspname ~ '^${stagingForm}$' AND n.nspname ~ '_0$'
+      AND pg_has_role(n.nspowner, 'MEMBER')
     ORDER BY 1`);
   return rows.map(([prefix]) => prefix!);
 }

@@ -48,8 +48,15 @@ export function missingToRead(tables: readonly TableRights[], {role}: DatabaseRi
 
 /** What increments need besides, of tables that have a primary key. */
 export function missingToTrack(tables: readonly TableRights[], rights: DatabaseRights): readonly MissingRight[] {
-  const {role, database, mayCreate, foreignOwner} = rights;
+  const {role, database, mayCreate, foreignOwner, isNameTaken} = rights;
   const missing: MissingRight[] = [];
+  if (isNameTaken) {
+    missing.push({
+      message: 'the schema _bkp belongs to something else than bkp',
+      cause: 'changes are logged in a schema of this name, and the one that exists has not its tables',
+      grants: ['ALTER SCHEMA _bkp RENAME TO other_bkp'],
+    });
+  }
   if (foreignOwner !== undefined) {
     missing.push({
       message: `the schema _bkp, in which changes are logged, belongs to role ${foreignOwner}`,

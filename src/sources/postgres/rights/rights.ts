@@ -1,4 +1,5 @@
 import type {TableName} from '../../source.ts';
+import {isTrackingSchema} from '../catalog/own-schemas.ts';
 import type {Relation} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
 
@@ -25,6 +26,8 @@ export type DatabaseRights = {
   mayCreate: boolean;
   /** The owner of `_bkp`, of which the role is no member. */
   foreignOwner: string | undefined;
+  /** `_bkp` is a schema of the user's. */
+  isNameTaken: boolean;
 };
 
 export async function rightsOn(
@@ -72,13 +75,15 @@ export async function rightsIn(connection: Connection): Promise<DatabaseRights> 
   const [row] = await connection.rows(`
     SELECT quote_ident(current_user), quote_ident(current_database()),
       has_database_privilege(current_database(), 'CREATE'),
-      (SELECT quote_ident(pg_get_userbyid(nspowner)) FROM pg_namespace WHERE nspname = '_bkp'),
-      (SELECT pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = '_bkp')`);
-  const [role, database, mayCreate, owner, isMember] = row!;
+      quote_ident(pg_get_userbyid(nspowner)), pg_has_role(nspowner, 'USAGE'), own
+    FROM (SELECT) one LEFT JOIN (SELECT n.nspowner, ${isTrackingSchema} AS own FROM pg_namespace n
+      WHERE n.nspname = '_bkp') found ON true`);
+  const [role, database, mayCreate, owner, isMember, isOwn] = row!;
   return {
     role: role!,
     database: database!,
     mayCreate: owner !== null || mayCreate === 't',
-    foreignOwner: owner !== null && isMember !== 't' ? owner : undefined,
+    foreignOwner: isOwn === 't' && isMember !== 't' ? owner! : undefined,
+    isNameTaken: isOwn === 'f',
   };
 }

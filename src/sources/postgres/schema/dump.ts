@@ -1,5 +1,6 @@
 import {join} from 'node:path';
 import {BkpError} from '../../../errors/index.ts';
+import {isTrackingSchema, stagingForm} from '../catalog/own-schemas.ts';
 import type {Connection} from '../connection/connection.ts';
 import type {Resolved} from '../connection/resolve.ts';
 import {type Entry, entriesOf} from './entries.ts';
@@ -26,13 +27,19 @@ export type DumpOptions = {
  * @throws BkpError `PRECONDITION` without a suitable pg_dump | `SOURCE_LOCKED` | `SOURCE_UNAVAILABLE`
  */
 export async function dumpSchema(connection: Connection, options: DumpOptions): Promise<readonly Entry[]> {
-  const entries = await connection.whileAlive((alive) =>
-    dump(connection, {...options, signal: AbortSignal.any([alive, ...(options.signal ? [options.signal] : [])])}),
-  );
+  const isTracking =
+    (await connection.value(`SELECT EXISTS (SELECT FROM pg_namespace n WHERE ${isTrackingSchema})`)) === 't';
+  const entries = await connection.whileAlive((alive) => {
+    const signal = AbortSignal.any([alive, ...(options.signal ? [options.signal] : [])]);
+    return dump(connection, {...options, isTracking, signal});
+  });
   return withExactNames(connection, entries);
 }
 
-async function dump(connection: Connection, options: DumpOptions & {signal: AbortSignal}): Promise<readonly Entry[]> {
+async function dump(
+  connection: Connection,
+  options: DumpOptions & {isTracking: boolean; signal: AbortSignal},
+): Promise<readonly Entry[]> {
   const {resolved, env, signal} = options;
   const {endpoint} = connection.facts;
   const {folder} = await options.programs();
@@ -63,7 +70,7 @@ async function dump(connection: Connection, options: DumpOptions & {signal: Abor
 }
 
 function argumentsOf(
-  {resolved, lockTimeoutSeconds, without}: DumpOptions,
+  {resolved, lockTimeoutSeconds, without, isTracking}: DumpOptions & {isTracking: boolean},
   {facts: {encoding}}: Connection,
 ): readonly string[] {
   const conninfo = Object.entries(resolved.forPrograms)
@@ -75,7 +82,8 @@ function argumentsOf(
     '--compress=0',
     '--no-publications',
     '--no-subscriptions',
-    '--exclude-schema=_bkp*',
+    `--exclude-schema=${stagingForm}`,
+    ...(isTracking ? ['--exclude-schema=_bkp'] : []),
     // The script is read as UTF-8, whatever the encoding of the database.
     ...(encoding === 'SQL_ASCII' ? [] : ['--encoding=UTF8']),
     `--lock-wait-timeout=${lockTimeoutSeconds * 1000}`,

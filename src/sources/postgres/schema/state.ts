@@ -1,3 +1,4 @@
+import {isUserSchema, userSchemas} from '../catalog/own-schemas.ts';
 import type {Connection} from '../connection/connection.ts';
 
 /**
@@ -10,8 +11,7 @@ export async function schemaState(connection: Connection, oids: readonly number[
   const of = (catalog: string, key: string, where: string) => `
     (SELECT string_agg(concat_ws(',', ${key}, c.xmin), ';' ORDER BY ${key}, c.xmin::text)
       FROM ${catalog} c WHERE ${where})`;
-  const ofUsers = (namespace: string) => `${namespace} IN (
-    SELECT oid FROM pg_namespace WHERE nspname !~ '^(pg_|_bkp)' AND nspname <> 'information_schema')`;
+  const ofUsers = (namespace: string) => `${namespace} IN ${userSchemas}`;
   const parts = [
     // VACUUM and CREATE INDEX change other columns of pg_class.
     `(SELECT string_agg(concat_ws(',', c.oid, c.relname, c.relnamespace, c.relkind, c.relowner, c.relacl::text,
@@ -30,6 +30,7 @@ export async function schemaState(connection: Connection, oids: readonly number[
     of('pg_enum', 'c.oid', 'true'),
     of('pg_proc', 'c.oid', ofUsers('c.pronamespace')),
     of('pg_extension', 'c.oid', 'true'),
+    `(SELECT string_agg(n.oid::text, ';' ORDER BY n.oid) FROM pg_namespace n WHERE ${isUserSchema})`,
     `(SELECT string_agg(concat_ws(',', c.oid, c.relname), ';' ORDER BY c.oid) FROM pg_class c
       WHERE c.relkind IN ('S', 'v', 'm') AND ${ofUsers('c.relnamespace')})`,
   ];

@@ -3,6 +3,7 @@ import {BkpError} from '../../../errors/index.ts';
 import type {Mark, SnapshotOptions, TableName} from '../../source.ts';
 import {leftBehindOf} from '../catalog/left-behind.ts';
 import {withLockHolder} from '../catalog/lock-holder.ts';
+import {isUserSchema} from '../catalog/own-schemas.ts';
 import {findRelation, type Relation} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
 import {qualified} from '../connection/quote.ts';
@@ -273,6 +274,6 @@ async function otherTables(
   const rows = await connection.rows(`
     SELECT c.oid, '"' || replace(n.nspname, '"', '""') || '"."' || replace(c.relname, '"', '""') || '"'
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^(pg_|_bkp)' AND n.nspname <> 'information_schema'`);
+    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND ${isUserSchema}`);
   return rows.filter(([oid]) => !own.has(Number(oid))).map(([, pattern]) => pattern!);
 }

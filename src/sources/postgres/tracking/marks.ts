@@ -1,6 +1,7 @@
 import {randomUUID} from 'node:crypto';
 import type {Mark} from '../../source.ts';
 import type {KeyColumn} from '../catalog/columns.ts';
+import {isTrackingSchema} from '../catalog/own-schemas.ts';
 import type {Relation} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
 import {logColumns, logOf, witnessQuery} from './objects.ts';
@@ -55,7 +56,7 @@ export async function confirmMark(connection: Connection, owner: string, mark: M
 
 /** Whether the database has bkp's own tables. */
 export async function isTracking(connection: Connection): Promise<boolean> {
-  return (await connection.value("SELECT to_regclass('_bkp.mark') IS NOT NULL")) === 't';
+  return (await connection.value(`SELECT EXISTS (SELECT FROM pg_namespace n WHERE ${isTrackingSchema})`)) === 't';
 }
 
 /** What was recorded with a mark of a table. */
