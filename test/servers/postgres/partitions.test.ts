@@ -181,6 +181,30 @@ test('a table that becomes a partition while the backup begins is not taken twic
   });
 });
 
+test.each([
+  ['a partition left its table', 'ALTER TABLE part DETACH PARTITION part_a'],
+  ['a table became a partition', attach('part_b', 2021)],
+  ['a table was created', 'CREATE TABLE young (id int)'],
+  ['a table was dropped', 'DROP TABLE part_b'],
+])('a backup of the whole database lists its tables again if %s meanwhile', async (_, sql) => {
+  const database = await filled(
+    cluster(),
+    `${schema} ${joining}; CREATE UNLOGGED TABLE fleeting (id int); CREATE TABLE above (id int);
+    CREATE TABLE heir () INHERITS (above);
+    CREATE VIEW seen AS SELECT 1; CREATE EXTENSION IF NOT EXISTS plpgsql; CREATE SCHEMA _bkp; CREATE TABLE _bkp.mine (id int)`,
+  );
+  const listed = async () => (await database.source.describe('all')).map(({name}) => name);
+  const taken = async (known: readonly string[]) => {
+    const tables = known.filter((name) => name !== 'public.fleeting');
+    return takeFull(database.source, {tables, known, objects: true});
+  };
+  const known = await listed();
+  expect((await taken(known)).schemas).toHaveLength(5);
+  before(begin, database, sql);
+  await expect(taken(known)).rejects.toMatchObject({code: 'BUSY', retryable: true});
+  await taken(await listed());
+});
+
 test('rows of a table that becomes a partition while its table is read end the backup', async () => {
   const database = await filled(cluster(), `${schema} ${joining}`);
   const snapshot = await database.source.snapshot({tables: ['public.part']});

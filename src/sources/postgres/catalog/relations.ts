@@ -63,6 +63,19 @@ export async function allRelations(connection: Connection): Promise<readonly Rel
 }
 
 /**
+ * Names of the user's tables, as `describe('all')` has them, without what it costs to know more: partitions are a part
+ * of their table, and tables of extensions come with these.
+ */
+export async function ownTableNames(connection: Connection): Promise<readonly TableName[]> {
+  const rows = await connection.rows(`
+    SELECT ${qualified} FROM ${tables}
+    WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND NOT c.relispartition AND ${isUserSchema}
+      AND NOT EXISTS (SELECT FROM pg_depend d
+        WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')`);
+  return rows.map(([name]) => name!);
+}
+
+/**
  * The relation that a name means: `schema.table` as it is or as the server quotes it, or a table that the search path
  * of the role finds; then the same in lower case, as SQL folds a name without quotes.
  * @param name in the database's own spelling or as a user wrote it

@@ -4,7 +4,7 @@ import type {Mark, SnapshotOptions, TableName} from '../../source.ts';
 import {leftBehindOf} from '../catalog/left-behind.ts';
 import {withLockHolder} from '../catalog/lock-holder.ts';
 import {isUserSchema} from '../catalog/own-schemas.ts';
-import {findRelation, type Relation} from '../catalog/relations.ts';
+import {findRelation, ownTableNames, type Relation} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
 import {qualified} from '../connection/quote.ts';
 import {fixSettings} from '../connection/session.ts';
@@ -54,6 +54,7 @@ export async function openSnapshot(
   options: OpenOptions,
 ): Promise<PostgresSnapshot> {
   try {
+    if (asked.known !== undefined) await requireKnown(connection, asked.known);
     const relations = await relationsOf(connection, asked.tables);
     const whole = new Set(asked.whole);
     const tracked = relations.filter(({name}) => !whole.has(name));
@@ -70,6 +71,7 @@ export async function openSnapshot(
       options,
       objects,
       isIncrement: logged !== undefined,
+      known: asked.known,
       signal,
     });
     if (logged !== undefined) await requireKnownMark(connection, logged);
@@ -149,11 +151,13 @@ async function beginWithSchema(
     options,
     objects,
     isIncrement,
+    known,
     signal,
   }: {
     options: OpenOptions;
     objects: boolean;
     isIncrement: boolean;
+    known: SnapshotOptions['known'];
     signal: AbortSignal | undefined;
   },
 ): Promise<{entries: readonly Entry[]; rootOf: Partitions}> {
@@ -177,9 +181,12 @@ async function beginWithSchema(
     if (relations.length > 0) {
       await connection.run(lockText(relations)).catch(async (error: unknown) => {
         await connection.run('ROLLBACK').catch(() => {});
+        // One that was dropped cannot be locked.
+        if (known !== undefined) await requireKnown(connection, known);
         throw await withLockHolder(connection, error, held).catch(() => error);
       });
     }
+    if (known !== undefined) await requireKnown(connection, known);
     await requireSameTables(connection, relations);
     const isSame = (await schemaState(connection, oids)) === before;
     if (isSame && isDeepStrictEqual(await partitionsOf(connection, relations), rootOf)) return {entries, rootOf};
@@ -241,6 +248,23 @@ async function requireKnownMark(
       'removed',
     {next: 'take a new full backup: it starts a new chain', context: {table}},
   );
+}
+
+/**
+ * A partition that was detached since the listing would be neither with its table nor for itself, and so would the rows
+ * of a table that another one took over.
+ * @param known every table of the database, when it was listed
+ * @throws BkpError `BUSY`
+ */
+async function requireKnown(connection: Connection, known: readonly TableName[]): Promise<void> {
+  const names = new Set(await ownTableNames(connection));
+  const listed = new Set(known);
+  const other = known.find((name) => !names.has(name)) ?? [...names].find((name) => !listed.has(name));
+  if (other === undefined) return;
+  throw new BkpError('BUSY', `tables were created, dropped, attached or detached while the backup began: ${other}`, {
+    next: 'give the statement again',
+    retryable: true,
+  });
 }
 
 /**
