@@ -126,6 +126,35 @@ test('functions and collations with the name of a table stay what they are', asy
   expect(await database.rows('(SELECT what FROM y.audit)')).toEqual(['("gone 2")', '("gone 4")', '(INSERT)']);
 });
 
+test('types and operator classes with the name of a table or of an index stay what they are', async () => {
+  const database = await cluster().create();
+  onTestFinished(() => database.close());
+  await database.exec(`CREATE TYPE t_mood AS ENUM ('a', 'b');
+    CREATE OPERATOR CLASS t FOR TYPE int USING btree AS OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=,
+      OPERATOR 5 >, FUNCTION 1 btint4cmp(int, int);
+    CREATE TABLE t (id int PRIMARY KEY, mood t_mood DEFAULT 'b'::t_mood CHECK (mood <> 'c'::text::t_mood OR true),
+      k int);
+    CREATE INDEX t_mood ON t (mood) WHERE mood = 'b'::t_mood; CREATE UNIQUE INDEX t_k ON t (k t, (k + 1) t);
+    CREATE TABLE rows (id int PRIMARY KEY, one t, many t[]) PARTITION BY RANGE (id t);
+    CREATE TABLE rows_a PARTITION OF rows FOR VALUES FROM (0) TO (10);
+    INSERT INTO t VALUES (1, 'a', 1); INSERT INTO rows SELECT 1, t, ARRAY[t] FROM t`);
+  const tables = ['public.rows', 'public.t'];
+  const backup = await takeFull(database.source, {tables});
+  const chosen = tables.map((name) => ({name}));
+  expect((await restoreChosen(database, backup, chosen, {schema: 'y'})).reported).toEqual([]);
+  expect((await restoreChosen(database, backup, [{name: 't', as: 'old'}])).reported).toEqual([]);
+  expect(await database.rows('y.rows')).toEqual(await database.rows('rows'));
+  await database.exec("INSERT INTO old (id) VALUES (2); INSERT INTO y.t VALUES (2, 'b', 2)");
+  const types = (of: string) =>
+    database.rows(
+      `(SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = '${of}'::regclass AND attnum > 0)`,
+    );
+  expect(await types('y.rows')).toEqual(
+    ['("y.t")', '("y.t[]")', '(integer)'].map((text) => text.replaceAll('"', '')).toSorted(),
+  );
+  expect(await types('old')).toEqual(await types('t'));
+});
+
 test('tables that exchange their names, and a partitioned table under another name', async () => {
   const {database, backup} = await shop();
   await restoreChosen(database, backup, [{name: 'sales', as: 'archive'}]);

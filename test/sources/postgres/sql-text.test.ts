@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {quoteBytes, quoteIdent} from '../../../src/sources/postgres/connection/quote.ts';
 import {entriesOf} from '../../../src/sources/postgres/schema/entries.ts';
-import {asIdent, moveKey, rewrite} from '../../../src/sources/postgres/schema/rewrite.ts';
+import {asIdent, movedKeys, moveKey, rewrite} from '../../../src/sources/postgres/schema/rewrite.ts';
 import {tokensOf} from '../../../src/sources/postgres/schema/tokens.ts';
 import {countRows, lastKey} from '../../../src/sources/postgres/segments/copy-text.ts';
 
@@ -31,10 +31,13 @@ test('the tokens of a text are the text', () => {
   );
 });
 
+const moved = (schema: string, name: string, isTable: boolean) =>
+  movedKeys(schema, name, {isTable}).map((key) => [key, 'stage'] as const);
 const moves = new Map([
-  [moveKey('public', 'orders'), 'stage'],
-  [moveKey('We ird', 'T"x'), 'stage'],
-  [moveKey('public', 'user'), 'stage'],
+  ...moved('public', 'orders', true),
+  ...moved('We ird', 'T"x', true),
+  ...moved('public', 'user', true),
+  ...moved('public', 'by_mood', false),
 ]);
 
 test.each([
@@ -54,8 +57,31 @@ test.each([
   ['(v COLLATE public.orders)', '(v COLLATE public.orders)'],
   ['CREATE STATISTICS public.orders (mcv) ON a', 'CREATE STATISTICS stage.orders (mcv) ON a'],
   ['INSERT INTO public.orders (a) VALUES', 'INSERT INTO stage.orders (a) VALUES'],
-])('%s is moved to %s', (sql, moved) => {
-  expect(rewrite(sql, moves)).toBe(moved);
+  [
+    "CREATE INDEX i ON public.orders USING gist (v public.orders, (lower(w)) public.orders (siglen='3') DESC)",
+    "CREATE INDEX i ON stage.orders USING gist (v public.orders, (lower(w)) public.orders (siglen='3') DESC)",
+  ],
+  [
+    'ADD CONSTRAINT c EXCLUDE USING gist (v public.orders WITH OPERATOR(public.=)) WHERE ((r = NULL::public.orders))',
+    'ADD CONSTRAINT c EXCLUDE USING gist (v public.orders WITH OPERATOR(public.=)) WHERE ((r = NULL::stage.orders))',
+  ],
+  [
+    'CREATE TABLE public.orders (v "We ird"."T""x", w public.by_mood) PARTITION BY RANGE (w public.orders)',
+    'CREATE TABLE stage.orders (v stage."T""x", w public.by_mood) PARTITION BY RANGE (w public.orders)',
+  ],
+  ["DEFAULT 'a'::public.by_mood", "DEFAULT 'a'::public.by_mood"],
+  ['COMMENT ON INDEX public.by_mood IS NULL', 'COMMENT ON INDEX stage.by_mood IS NULL'],
+  [
+    'ALTER INDEX public.by_mood ATTACH PARTITION public.by_mood',
+    'ALTER INDEX stage.by_mood ATTACH PARTITION stage.by_mood',
+  ],
+  [
+    'ADD GENERATED ALWAYS AS IDENTITY ( SEQUENCE NAME public.by_mood START WITH 1)',
+    'ADD GENERATED ALWAYS AS IDENTITY ( SEQUENCE NAME stage.by_mood START WITH 1)',
+  ],
+  ["nextval('public.by_mood'::regclass)", "nextval('stage.by_mood'::regclass)"],
+])('%s is moved to %s', (sql, to) => {
+  expect(rewrite(sql, moves)).toBe(to);
 });
 
 test('names survive being quoted and moved', () => {

@@ -4,7 +4,7 @@ import {findRelation} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
 import {qualified, quoteIdent, unquoted} from '../connection/quote.ts';
 import {fixSettings} from '../connection/session.ts';
-import {asIdent, type Moves, moveKey, rewrite} from '../schema/rewrite.ts';
+import {asIdent, type Moves, movedKeys, moveKey, rewrite} from '../schema/rewrite.ts';
 import {ensureShared, trackInTransaction} from '../tracking/ensure.ts';
 import {insertMark} from '../tracking/marks.ts';
 import {isScanMark} from '../tracking/scan-mark.ts';
@@ -15,7 +15,7 @@ import type {LeftOut} from './left-out.ts';
 import {forgetMade} from './made.ts';
 import {requireFreeNames} from './obstacles.ts';
 import {createShared} from './shared.ts';
-import {inOrder, pairOf, type SharedObject, type StoredTable} from './stored.ts';
+import {inOrder, isTableOf, pairOf, type SharedObject, type StoredTable} from './stored.ts';
 
 export type PublishOptions = {
   tables: readonly StoredTable[];
@@ -126,9 +126,10 @@ const nameOf = ({schema, table}: StoredTable) => qualified(schema, table);
 
 /** As the statements of the backup call what is created with the tables, and how it is called now. */
 function newNames(tables: readonly StoredTable[], targets: readonly StoredTable[]): ReadonlyMap<string, string> {
-  const names = tables.flatMap(({relations}, at) =>
-    relations.map((relation, number) => {
-      return [moveKey(...pairOf(relation)), qualified(...pairOf(targets[at]!.relations[number]!))] as const;
+  const names = tables.flatMap((table, at) =>
+    table.relations.flatMap((relation, number) => {
+      const name = qualified(...pairOf(targets[at]!.relations[number]!));
+      return movedKeys(...pairOf(relation), {isTable: isTableOf(table, relation)}).map((key) => [key, name] as const);
     }),
   );
   return new Map(names);

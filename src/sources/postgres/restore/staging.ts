@@ -18,7 +18,7 @@ import {columnList} from '../catalog/columns.ts';
 import {onlyOf} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
 import {fixSettings} from '../connection/session.ts';
-import {type Moves, moveKey, rewrite} from '../schema/rewrite.ts';
+import {type Moves, movedKeys, moveKey, rewrite} from '../schema/rewrite.ts';
 import {contentOf} from '../segments/content.ts';
 import {buildOne, inTwoSteps, prepareToBuild, referredBy, setSortMemory, validation} from './build.ts';
 import {type Continued, continueStaging, endSessions, isContinuable, recordDone, recordPlan} from './continued.ts';
@@ -33,6 +33,7 @@ import {createShared, neededShared, setSequence} from './shared.ts';
 import {
   inOrder,
   isPrimaryKey,
+  isTableOf,
   pairOf,
   type SharedObject,
   type StoredTable,
@@ -111,10 +112,11 @@ export class PostgresStaging implements Staging {
     this.#prefix = stagingPrefix(id);
     const schemas = [...new Set(tables.flatMap(({relations}) => relations.map((relation) => pairOf(relation)[0])))];
     this.#moves = new Map(
-      tables.flatMap(({relations}) =>
-        relations.map((relation) => {
+      tables.flatMap((table) =>
+        table.relations.flatMap((relation) => {
           const [schema, name] = pairOf(relation);
-          return [moveKey(schema, name), `${this.#prefix}${schemas.indexOf(schema)}`] as const;
+          const moved = `${this.#prefix}${schemas.indexOf(schema)}`;
+          return movedKeys(schema, name, {isTable: isTableOf(table, relation)}).map((key) => [key, moved] as const);
         }),
       ),
     );

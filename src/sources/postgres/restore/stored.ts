@@ -118,6 +118,10 @@ export function pairOf(relation: string): readonly [string, string] {
   return [schema, name];
 }
 
+/** Whether one of the relations of a table is it or a partition of it, and not an index, a sequence or statistics. */
+export const isTableOf = ({schema, table, partitions}: StoredTable, relation: string) =>
+  relation === `${schema}\0${table}` || partitions.includes(relation);
+
 function unknown(what: string, why: string): BkpError {
   return new BkpError('OBJECT_DAMAGED', `the definition of ${what} in the backup cannot be read`, {
     cause: why,
