@@ -191,7 +191,8 @@ test.each([
     cluster(),
     `${schema} ${joining}; CREATE UNLOGGED TABLE fleeting (id int); CREATE TABLE above (id int);
     CREATE TABLE heir () INHERITS (above);
-    CREATE VIEW seen AS SELECT 1; CREATE EXTENSION IF NOT EXISTS plpgsql; CREATE SCHEMA _bkp; CREATE TABLE _bkp.mine (id int)`,
+    CREATE VIEW seen AS SELECT 1; CREATE EXTENSION IF NOT EXISTS plpgsql; CREATE SCHEMA _bkp;
+    CREATE TABLE _bkp.mine (id int)`,
   );
   const listed = async () => (await database.source.describe('all')).map(({name}) => name);
   const taken = async (known: readonly string[]) => {

@@ -134,7 +134,7 @@ export function select(
     shared: [...folders, ...shared.filter((entry) => !folders.includes(entry))],
     parts,
     after: entries.filter(({id}) => isAfter.has(id)).map((entry) => ({view: viewOf.get(entry.id), entry})),
-    without: others.filter(({id, type}) => !present.has(id) && (views.has(type) || type === 'FUNCTION')),
+    without: others.filter(({id, type}) => !present.has(id) && type !== 'COMMENT' && isOfItsOwn(type)),
     entangled: [...byTables]
       .filter((id) => needsTable(id, graph))
       .map((id) => ({
@@ -143,6 +143,12 @@ export function select(
       })),
   };
 }
+
+/** Neither a table nor a part of one, and a part of a database's content. */
+const isOfItsOwn = (type: string) => stepOf[type] === undefined && !unwanted.has(type);
+
+/** Whether it is of a kind that a restore creates before the tables if they need it. */
+export const canBeShared = ({type}: Entry) => type === 'SEQUENCE' || (isOfItsOwn(type) && !views.has(type));
 
 /** Ids of what needs no table that is not chosen, and nothing unwanted. */
 function presentIn(entries: readonly Entry[], partOf: ReadonlyMap<number, number>): ReadonlySet<number> {

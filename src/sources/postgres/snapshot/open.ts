@@ -8,10 +8,10 @@ import {findRelation, ownTableNames, type Relation} from '../catalog/relations.t
 import type {Connection} from '../connection/connection.ts';
 import {qualified} from '../connection/quote.ts';
 import {fixSettings} from '../connection/session.ts';
+import {closedSelection} from '../schema/closure.ts';
 import {type DumpOptions, dumpSchema} from '../schema/dump.ts';
 import type {Entry} from '../schema/entries.ts';
-import {withIndexNeeds} from '../schema/index-needs.ts';
-import {type Selection, select} from '../schema/select.ts';
+import {select} from '../schema/select.ts';
 import {schemaState} from '../schema/state.ts';
 import {objectsAfter, sharedText, tableSchemaOf} from '../schema/table-schema.ts';
 import {ensureShared, ensureTracked} from '../tracking/ensure.ts';
@@ -22,6 +22,7 @@ import {mostUnread} from './before.ts';
 import {lockText} from './from.ts';
 import {type Partitions, partitionsOf} from './partitions.ts';
 import {openBeside, openReaders} from './readers.ts';
+import {requireClosed} from './require-closed.ts';
 import {PostgresSnapshot} from './snapshot.ts';
 
 const schemaTries = 5;
@@ -75,12 +76,10 @@ export async function openSnapshot(
       signal,
     });
     if (logged !== undefined) await requireKnownMark(connection, logged);
-    const selection = select(await withIndexNeeds(connection, entries), relations, {rootOf, withViews: objects});
-    requireNotEntangled(selection);
-    if (selection.without.length > 0) {
-      const names = selection.without.map(({schema, name}) => `${schema}.${name}`);
-      asked.notice?.(`not in the backup, because they need what is not: ${names.join(', ')}`);
-    }
+    const {selection, gaps} = await closedSelection(connection, entries, (all) =>
+      select(all, relations, {rootOf, withViews: objects}),
+    );
+    await requireClosed(connection, {selection, gaps, notice: asked.notice});
     const without = objects ? await leftBehindOf(connection) : [];
     const schemas = [];
     for (const relation of relations) {
@@ -126,17 +125,6 @@ export async function openSnapshot(
 async function isMuchLogged(connection: Connection, relations: readonly Relation[]): Promise<boolean> {
   const sizes = relations.map(({oid}) => `coalesce(pg_relation_size(to_regclass('${logOf(oid)}')), 0)`);
   return Number(await connection.value(`SELECT ${sizes.join(' + ') || '0'}`)) >= logBytesForOthers;
-}
-
-/** @throws BkpError `UNSUPPORTED` if no restore could create what a table needs */
-function requireNotEntangled({entangled: [first]}: Selection): void {
-  if (first === undefined) return;
-  const {entry, by} = first;
-  const nameOf = ({schema, name}: Entry) => (schema === '' ? name : `${schema}.${name}`);
-  throw new BkpError('UNSUPPORTED', `${nameOf(by)} needs the ${entry.type.toLowerCase()} ${nameOf(entry)}`, {
-    cause: 'that needs a table itself, and bkp creates what tables need before the tables',
-    next: 'leave out the table that uses it: EXCEPT (TABLE …), or a collection of the other tables',
-  });
 }
 
 /**
