@@ -171,3 +171,22 @@ test('keys of partitions, and indexes that become those of a constraint, refuse 
   expect(await restoreSchema(target.source, await takeSchema(database.source, {tables, objects: true}))).toEqual([]);
   expect(statementsOf(cluster, target.name)).toEqual(statementsOf(cluster, database.name));
 });
+
+test.each(['DATABASE', '(TABLE u)'])(
+  'casts that expressions are written with come before the tables: %s',
+  async (what) => {
+    const {cluster, database, target, done, there} = await filled(
+      18,
+      `CREATE TYPE pair AS (a int); CREATE FUNCTION first_of(pair) RETURNS int LANGUAGE sql IMMUTABLE RETURN $1.a;
+     CREATE CAST (pair AS int) WITH FUNCTION first_of(pair); CREATE TYPE mood AS ENUM ('a', 'b');
+     CREATE CAST (varchar AS mood) WITH INOUT AS IMPLICIT;
+     CREATE TABLE u (id int PRIMARY KEY, p pair, m mood, v varchar, CHECK ((p::int) > 0), CHECK (v::mood = m));
+     INSERT INTO u VALUES (1, ROW (2), 'a', 'a')`,
+    );
+    await done('sql', `CREATE BACKUP COLLECTION c ${what} WITH (STORAGE='cluster')`);
+    await done('sql', '--wait', 'BACKUP c');
+    await done(...there, 'sql', '--wait', 'RESTORE c');
+    expect(statementsOf(cluster, target.name)).toEqual(statementsOf(cluster, database.name));
+    expect(await target.rows('u')).toEqual(await database.rows('u'));
+  },
+);

@@ -113,6 +113,11 @@ export function select(
       (id) => byTables.has(id) || !needsTable(id, graph),
     ),
   );
+  for (const {id, type, needs} of entries) {
+    // An expression refers to the function of a cast or to its types, and is written with the cast.
+    const known = type === 'CAST' ? needs.filter((need) => byId.has(need)) : [];
+    if (known.length > 0 && known.every((need) => needed.has(need))) needed.add(id);
+  }
   const shared = entries.filter((entry) => {
     const {id, type, needs} = entry;
     if (partOf.has(id) || views.has(type) || unwanted.has(type) || isOwn(entry)) return false;
