@@ -130,7 +130,10 @@ export function translated(error: unknown, {place, psql}: {place: string; psql: 
     return new BkpError('SOURCE_UNAVAILABLE', `the connection to ${place} broke`, {...options, next, retryable: true});
   }
   const atConnect: Refusal = {code: 'SOURCE_UNAVAILABLE', next};
-  const {code, next: step, retryable} = sql === undefined ? atConnect : refusalOf(state, psql);
+  const refusal = sql === undefined ? atConnect : refusalOf(state, psql);
+  // The search path of bkp has no schema, and a restore gives its tables their names at the end.
+  const isOfFunction = unknownName.has(state) && /\bfunction\b/iu.test(fault.where ?? '');
+  const {code, next: step, retryable} = isOfFunction ? {...refusal, next: whatFunctionReads} : refusal;
   return new BkpError(code, `database ${place}${reported}${fault.message}`, {
     cause: [fault.detail, fault.where, `SQLSTATE ${state}`, sql && `in: ${shortened(sql, fault.position)}`]
       .filter(Boolean)
@@ -140,6 +143,12 @@ export function translated(error: unknown, {place, psql}: {place: string; psql: 
     ...(retryable ? {retryable} : {}),
   });
 }
+
+/** No such table, column, function or type. */
+const unknownName = new Set(['42P01', '42703', '42883', '42704']);
+const whatFunctionReads =
+  'the function that the cause names needs this name with its schema, and in a restore the table itself: restore ' +
+  'what it reads first (RESTORE … TABLE …), then the others';
 
 type Refusal = {code: ErrorCode; next: string; retryable?: boolean};
 

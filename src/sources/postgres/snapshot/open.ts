@@ -20,6 +20,7 @@ import {logOf} from '../tracking/objects.ts';
 import {isScanMark, scanMark, unreadOf} from '../tracking/scan-mark.ts';
 import {mostUnread} from './before.ts';
 import {lockText} from './from.ts';
+import {tellHiddenReads} from './hidden-reads.ts';
 import {type Partitions, partitionsOf} from './partitions.ts';
 import {openBeside, openReaders} from './readers.ts';
 import {requireClosed} from './require-closed.ts';
@@ -80,6 +81,7 @@ export async function openSnapshot(
       select(all, relations, {rootOf, withViews: objects}),
     );
     await requireClosed(connection, {selection, gaps, notice: asked.notice});
+    await tellHiddenReads(connection, relations, asked.notice);
     const without = objects ? await leftBehindOf(connection) : [];
     const schemas = [];
     for (const relation of relations) {
