@@ -155,8 +155,10 @@ function changesOf(connection: Connection, pairs: readonly MergedPair[], signal:
     },
     insert: (pair: MergedPair) => {
       const {living, staged, columns} = pair;
+      // A table may have no columns, and a list of none is not accepted.
+      const into = columns.length === 0 ? '' : `(${columnList(columns)})`;
       return affected(
-        `INSERT INTO ${living.replace(/^ONLY /u, '')} (${columnList(columns)}) OVERRIDING SYSTEM VALUE
+        `INSERT INTO ${living.replace(/^ONLY /u, '')} ${into} OVERRIDING SYSTEM VALUE
           SELECT ${columnList(columns, 's.')} FROM ${staged} s WHERE ${isNew(pair)}`,
       );
     },
