@@ -96,11 +96,11 @@ test('a collection that is gone is a failed backup, if this home has backed it u
 });
 
 test('while another backup runs, a refused one is not recorded; beside other operations it is', async () => {
-  const {deps, run, operations} = openBench();
+  const {desk, deps, run, operations} = openBench();
   await run(createC(true));
   await run('BACKUP c');
   deps.startWorker = async () => {};
-  await run("COPY BACKUP COLLECTION c TO 'fs::root=other'");
+  await run(`COPY BACKUP COLLECTION c TO 'fs::root=${desk.folder}/other'`);
   await expect(run('BACKUP c')).rejects.toMatchObject({code: 'BUSY'});
   const [refused, copy] = await operations();
   expect([refused!.kind, copy!.kind]).toEqual(['fullbackup', 'copy']);
