@@ -35,7 +35,7 @@ export {
   removeEndedPins,
 } from './pins/index.ts';
 export {manifestOrPinned, readDocument, readManifest} from './read-manifest.ts';
-export {newestReadable, unlessDamaged, unlessUnreadable} from './readable.ts';
+export {newestReadable, unlessUnreadable} from './readable.ts';
 export {freeSpace, removeManifests} from './removal.ts';
 export {
   type DraftReport,

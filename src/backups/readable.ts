@@ -9,16 +9,6 @@ export function isUnreadable(error: unknown): error is BkpError {
   return isDamage(error) || (error instanceof BkpError && error.code === 'STORE_REFUSED');
 }
 
-/** @returns undefined if what is read is damaged or missing */
-export async function unlessDamaged<T>(reading: Promise<T>): Promise<T | undefined> {
-  try {
-    return await reading;
-  } catch (error) {
-    if (isDamage(error)) return undefined;
-    throw error;
-  }
-}
-
 /** @returns undefined if what is read is damaged, missing or written by a newer bkp */
 export async function unlessUnreadable<T>(reading: Promise<T>): Promise<T | undefined> {
   try {

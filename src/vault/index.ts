@@ -1,7 +1,7 @@
 export {type Clock, systemClock} from '../lib/clock.ts';
 export {sealedStore} from './crypto/sealed-store.ts';
 export type {VaultKeys} from './crypto/vault-keys.ts';
-export {damaged, isDamage} from './format/damage.ts';
+export {damaged, isDamage, unlessDamaged} from './format/damage.ts';
 export {chunkId} from './format/hash.ts';
 export {type Header, readHeader} from './format/header.ts';
 export {headerKey, vaultLayout} from './format/key.ts';

@@ -1,6 +1,5 @@
-import {unlessDamaged} from '../../backups/index.ts';
 import type {Changes, Snapshot, StoredRows, TableName} from '../../sources/index.ts';
-import {isDamage, type VaultReader} from '../../vault/index.ts';
+import {isDamage, unlessDamaged, type VaultReader} from '../../vault/index.ts';
 import type {Delta, Layer} from '../stored/layers.ts';
 import type {Backup, TableBackup} from '../stored/manifest.ts';
 import {readSegments} from '../stored/segments.ts';

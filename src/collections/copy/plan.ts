@@ -1,7 +1,6 @@
-import {unlessDamaged} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {quoteName} from '../../sql/index.ts';
-import type {VaultReader} from '../../vault/index.ts';
+import {unlessDamaged, type VaultReader} from '../../vault/index.ts';
 import {findBackup} from '../stored/find.ts';
 import {type CollectionFolder, readFolder, requireCollection} from '../stored/folder.ts';
 import {readBackup} from '../stored/manifest.ts';

@@ -1,6 +1,6 @@
 import type {Key, ListOptions, ObjectFacts, Store} from '../../stores/index.ts';
 import {removeIfAllowed} from '../../stores/index.ts';
-import {isDamage, unlessDamaged} from '../format/damage.ts';
+import {unlessDamaged} from '../format/damage.ts';
 import {isManifestKey, manifestPrefixes} from '../format/key.ts';
 import {readManifest} from '../format/manifest.ts';
 
@@ -117,23 +117,14 @@ async function isVoid(store: Store, manifest: Key, verdicts: readonly Key[]): Pr
 /** Whether a manifest, which may be gone, once did not count. */
 export async function hasVoidVerdict(store: Store, manifest: Key): Promise<boolean> {
   for await (const {key} of store.list(`${manifest.slice(0, -'manifest'.length)}${names.verdict}/`)) {
-    try {
-      if ((await readVerdict(store, key)) === 'void') return true;
-    } catch (error) {
-      if (!isDamage(error)) throw error;
-    }
+    if ((await unlessDamaged(readVerdict(store, key))) === 'void') return true;
   }
   return false;
 }
 
 /** @returns undefined when the manifest is missing, damaged, or of a version that named no lease */
 async function leaseOf(store: Store, manifest: Key): Promise<string | undefined> {
-  try {
-    return (await readManifest(store, manifest)).lease;
-  } catch (error) {
-    if (isDamage(error)) return undefined;
-    throw error;
-  }
+  return (await unlessDamaged(readManifest(store, manifest)))?.lease;
 }
 
 /**

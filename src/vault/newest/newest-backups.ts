@@ -1,6 +1,6 @@
 import {BkpError} from '../../errors/index.ts';
 import {type Key, removeIfAllowed, type Store} from '../../stores/index.ts';
-import {isDamage} from '../format/damage.ts';
+import {unlessDamaged} from '../format/damage.ts';
 import {readDocument, readManifest, sealDocument} from '../format/manifest.ts';
 import {hasVoidVerdict, listCounted} from '../lease/verdict.ts';
 import type {BackupMemory, GoneBackup, KnownBackup} from '../types.ts';
@@ -241,16 +241,6 @@ function add(folders: Map<string, Folder>, {folder, backup, kind}: NewestKey, ke
   if (kind === 'newest') found.newest.push(backup);
   else if (kind === 'removed') found.removed.push({key, backup});
   else found.present.add(backup);
-}
-
-/** @returns undefined for an object that is missing or does not open, or that a newer bkp wrote */
-async function unlessDamaged<T>(reading: Promise<T>): Promise<T | undefined> {
-  try {
-    return await reading;
-  } catch (error) {
-    if (isDamage(error)) return undefined;
-    throw error;
-  }
 }
 
 function unlessOfStore(error: unknown): void {
