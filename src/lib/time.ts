@@ -73,7 +73,3 @@ export function parseMoment(text: string, nowMicros: number): number | undefined
   if (text.trim().toLowerCase() === 'latest') return undefined;
   return relativeMicros(text, nowMicros) ?? parseTimestamp(text);
 }
-
-/** What a query of CHECK_SQL returned that met its limit, as the end of a sentence. */
-export const tookTooLong = (seconds: number): string =>
-  `nothing within ${seconds} seconds; verify.query.seconds of the configuration is the limit`;

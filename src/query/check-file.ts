@@ -1,7 +1,7 @@
 import type {SQLOutputValue} from 'node:sqlite';
 import {BkpError} from '../errors/index.ts';
+import {tookTooLong} from '../lib/query-end.ts';
 import {tokensOf} from '../lib/sqlite-tokens.ts';
-import {tookTooLong} from '../lib/time.ts';
 import {runApart} from './apart.ts';
 
 /** What became of a check. `found` is what the query returned, or why it could not be run: the end of a sentence. */

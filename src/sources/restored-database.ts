@@ -1,5 +1,5 @@
+import type {QueryEnd} from '../lib/query-end.ts';
 import type {DatabaseMoment, FrozenFile} from './file-source.ts';
-import type {QueryEnd} from './query-end.ts';
 
 /** What a database system finds in a restored database. Sentences are for a report. */
 export type RestoredFindings = {

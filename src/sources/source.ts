@@ -1,6 +1,6 @@
 import type {BkpError} from '../errors/index.ts';
+import type {QueryEnd} from '../lib/query-end.ts';
 import type {Origin} from './origin.ts';
-import type {QueryEnd} from './query-end.ts';
 
 /**
  * The name of a table in its database (`orders`), in the database's own spelling.

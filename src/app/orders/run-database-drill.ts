@@ -2,6 +2,7 @@ import {randomBytes} from 'node:crypto';
 import {join} from 'node:path';
 import type {ReportedCheck} from '../../backups/index.ts';
 import {databaseDrillBytes, drillDatabase} from '../../database/index.ts';
+import type {QueryEnd} from '../../lib/query-end.ts';
 import {commandEnvironment} from '../../notify/index.ts';
 import {checkedByServer, checkFile} from '../../query/index.ts';
 import {openFileTarget, openRestored, type RestoredSql} from '../../sources/index.ts';
@@ -38,11 +39,7 @@ export const drillDatabaseOrder: Run<'dbdrill'> = async (work, {instance, backup
   });
 };
 
-async function checkIn(
-  sql: RestoredSql,
-  query: string,
-  end: {seconds: number; mebibytes: number; signal: AbortSignal},
-): Promise<ReportedCheck> {
+async function checkIn(sql: RestoredSql, query: string, end: QueryEnd & {mebibytes: number}): Promise<ReportedCheck> {
   if ('file' in sql) return checkFile(sql.file, query, end);
   return checkedByServer(query, await sql.value(query, end));
 }

@@ -1,6 +1,5 @@
 import {BkpError} from '../../../errors/index.ts';
-import {tookTooLong} from '../../../lib/time.ts';
-import type {QueryEnd} from '../../query-end.ts';
+import {type QueryEnd, tookTooLong} from '../../../lib/query-end.ts';
 import type {Connection} from '../connection/connection.ts';
 import {serverWords} from '../connection/errors.ts';
 import {quoteIdent, quoteText} from '../connection/quote.ts';

@@ -1,7 +1,6 @@
 import {setTimeout as delay} from 'node:timers/promises';
 import {BkpError} from '../../../errors/index.ts';
-import {tookTooLong} from '../../../lib/time.ts';
-import type {QueryEnd} from '../../query-end.ts';
+import {type QueryEnd, tookTooLong} from '../../../lib/query-end.ts';
 import type {SqlValue} from '../../restored-database.ts';
 import type {QuestDbHttp} from './http.ts';
 
