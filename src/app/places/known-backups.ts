@@ -1,12 +1,11 @@
-import {createHash} from 'node:crypto';
-import {readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs';
-import {join} from 'node:path';
+import {rmSync} from 'node:fs';
 import * as v from 'valibot';
 import {goneText} from '../../backups/index.ts';
-import {describeStore, makeInHome, type StoreAddress} from '../../config/index.ts';
-import {parsedJson, text} from '../../lib/schema.ts';
+import {describeStore, type StoreAddress} from '../../config/index.ts';
+import {text} from '../../lib/schema.ts';
 import type {BackupMemory, KnownBackup} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
+import {readNote, storeNote, writeNote} from './home-notes.ts';
 
 /** The newest backups that this home has opened or made in an encrypted vault: one file for each store. */
 const knownBackupsSchema = v.object({
@@ -16,8 +15,7 @@ const knownBackupsSchema = v.object({
 });
 type KnownBackups = v.InferOutput<typeof knownBackupsSchema>;
 
-const fileOf = ({home}: Pick<Deps, 'home'>, store: StoreAddress) =>
-  join(home.vaultsDir, `${createHash('sha256').update(describeStore(store)).digest('hex').slice(0, 32)}-backups.json`);
+const fileOf = ({home}: Pick<Deps, 'home'>, store: StoreAddress) => storeNote(home, store, '-backups.json');
 
 export function backupMemory(deps: Deps, store: StoreAddress): BackupMemory {
   return {
@@ -33,17 +31,10 @@ export function forgetBackups(deps: Pick<Deps, 'home'>, store: StoreAddress): vo
 
 /** A file that cannot be read says nothing, and neither does one about another vault. */
 function read(deps: Pick<Deps, 'home'>, store: StoreAddress, vault: string): KnownBackups['newest'] {
-  try {
-    const known = parsedJson<KnownBackups>(knownBackupsSchema, readFileSync(fileOf(deps, store), 'utf8'), (why) => {
-      return new Error(why);
-    });
-    return known.vault === vault ? known.newest : {};
-  } catch {
-    return {};
-  }
+  const known = readNote<KnownBackups>(knownBackupsSchema, fileOf(deps, store));
+  return known?.vault === vault ? known.newest : {};
 }
 
-/** Ignores a home that cannot be written: the store can still be used, only the later warning is lost. */
 function save(
   deps: Pick<Deps, 'home'>,
   store: StoreAddress,
@@ -55,13 +46,5 @@ function save(
     if (known === undefined) delete newest[folder];
     else if (known.backup >= (newest[folder]?.backup ?? '')) newest[folder] = {...known, removed: [...known.removed]};
   }
-  const file = fileOf(deps, store);
-  const fresh = `${file}.${process.pid}`;
-  try {
-    makeInHome(deps.home, deps.home.vaultsDir);
-    writeFileSync(fresh, `${JSON.stringify({vault, newest} satisfies KnownBackups)}\n`, {mode: 0o600});
-    renameSync(fresh, file);
-  } catch {
-    rmSync(fresh, {force: true});
-  }
+  writeNote(deps.home, fileOf(deps, store), {vault, newest} satisfies KnownBackups);
 }

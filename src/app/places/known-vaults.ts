@@ -1,12 +1,12 @@
-import {createHash} from 'node:crypto';
-import {existsSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs';
+import {existsSync, rmSync} from 'node:fs';
 import {join} from 'node:path';
 import * as v from 'valibot';
-import {type DirectoryAddress, describeStore, type Home, makeInHome, type StoreAddress} from '../../config/index.ts';
+import {type DirectoryAddress, describeStore, type Home, type StoreAddress} from '../../config/index.ts';
 import {BkpError} from '../../errors/index.ts';
-import {count, parsedJson, text} from '../../lib/schema.ts';
+import {count, text} from '../../lib/schema.ts';
 import {headerKey, type RingPin} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
+import {readNote, storeNote, writeNote} from './home-notes.ts';
 import {unmountedAbove} from './mounts.ts';
 
 /**
@@ -22,8 +22,7 @@ const knownVaultSchema = v.object({
 });
 type KnownVault = v.InferOutput<typeof knownVaultSchema>;
 
-const fileOf = ({vaultsDir}: Home, store: StoreAddress) =>
-  join(vaultsDir, `${createHash('sha256').update(describeStore(store)).digest('hex').slice(0, 32)}.json`);
+const fileOf = (home: Home, store: StoreAddress) => storeNote(home, store, '.json');
 
 /** @returns id of the vault; undefined if the store held none or the file cannot be read */
 export const knownVault = (home: Home, store: StoreAddress): string | undefined => known(home, store)?.vault;
@@ -35,14 +34,8 @@ export function knownRing(home: Home, store: StoreAddress): {vault: string; ring
 }
 
 function known(home: Home, store: StoreAddress): KnownVault | undefined {
-  try {
-    const found = parsedJson<KnownVault>(knownVaultSchema, readFileSync(fileOf(home, store), 'utf8'), (why) => {
-      return new Error(why);
-    });
-    return found.store === describeStore(store) ? found : undefined;
-  } catch {
-    return undefined;
-  }
+  const found = readNote<KnownVault>(knownVaultSchema, fileOf(home, store));
+  return found?.store === describeStore(store) ? found : undefined;
 }
 
 /** Ignores a home that cannot be written: the store can still be used, only the later warning is lost. */
@@ -58,17 +51,7 @@ export function rememberRing(home: Home, store: StoreAddress, opened: {vault: st
 }
 
 function remember(home: Home, store: StoreAddress, opened: Omit<KnownVault, 'store'>): void {
-  const file = fileOf(home, store);
-  const fresh = `${file}.${process.pid}`;
-  try {
-    makeInHome(home, home.vaultsDir);
-    writeFileSync(fresh, `${JSON.stringify({store: describeStore(store), ...opened} satisfies KnownVault)}\n`, {
-      mode: 0o600,
-    });
-    renameSync(fresh, file);
-  } catch {
-    rmSync(fresh, {force: true});
-  }
+  writeNote(home, fileOf(home, store), {store: describeStore(store), ...opened} satisfies KnownVault);
 }
 
 export function forgetVault(home: Home, store: StoreAddress): void {

@@ -1,10 +1,11 @@
-import {mkdirSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs';
+import {rmSync} from 'node:fs';
 import {join} from 'node:path';
 import * as v from 'valibot';
 import {type Home, profileName} from '../../config/index.ts';
 import {type Processes, type ProcessIdentity, systemProcesses} from '../../lib/processes.ts';
-import {count, parsedJson, text} from '../../lib/schema.ts';
+import {count, text} from '../../lib/schema.ts';
 import type {Deps} from '../deps.ts';
+import {readNote, writeNote} from '../places/home-notes.ts';
 
 /**
  * Each scheduler leaves a file for each of its profiles in the home, so that other commands know whether anything runs
@@ -31,15 +32,8 @@ export function reportRunner(
   {kind, nowMs}: {kind: Presence['kind']; nowMs: number},
   processes: Processes = systemProcesses,
 ): void {
-  const file = fileOf(home, profile);
-  try {
-    mkdirSync(join(home.dir, 'schedulers'), {recursive: true, mode: 0o700});
-    const presence: Presence = {kind, atMs: Math.floor(nowMs), process: processes.self()};
-    writeFileSync(`${file}.${process.pid}`, JSON.stringify(presence), {mode: 0o600});
-    renameSync(`${file}.${process.pid}`, file);
-  } catch {
-    rmSync(`${file}.${process.pid}`, {force: true});
-  }
+  const presence: Presence = {kind, atMs: Math.floor(nowMs), process: processes.self()};
+  writeNote(home, fileOf(home, profile), presence);
 }
 
 export function forgetRunner(home: Home, profile: string): void {
@@ -53,12 +47,8 @@ export function isRunBySomething(
   nowMs: number,
   processes: Processes = systemProcesses,
 ): boolean {
-  let found: Presence;
-  try {
-    found = parsedJson<Presence>(schema, readFileSync(fileOf(home, profile), 'utf8'), (why) => new Error(why));
-  } catch {
-    return false;
-  }
+  const found = readNote<Presence>(schema, fileOf(home, profile));
+  if (found === undefined) return false;
   const isRecent = nowMs - found.atMs < silentMs;
   if (found.kind === 'timer') return isRecent;
   switch (processes.fateOf(found.process)) {
