@@ -77,9 +77,8 @@ async function parentsFirst(
   const change = changesOf(connection, pairs, signal);
   await connection.run('SET CONSTRAINTS ALL DEFERRED');
   for (const pair of pairs.toReversed()) {
-    const rows = await change.gone(pair);
-    merged.set(pair.name, countsOf(pair, {mode, gone: rows}));
-    if (mode === 'replace') await change.delete(pair);
+    const gone = mode === 'replace' ? await change.delete(pair) : await change.gone(pair);
+    merged.set(pair.name, countsOf(pair, {mode, gone}));
   }
   for (const pair of pairs) {
     const of = merged.get(pair.name)!;
@@ -142,7 +141,7 @@ function changesOf(connection: Connection, pairs: readonly MergedPair[], signal:
         : count(`${pair.living} t JOIN ${pair.staged} s ON ${isSame(pair)} WHERE ${isOther(pair)}`),
     delete: async (pair: MergedPair) => {
       await requireNoCascade(connection, pair, {on: 'delete', condition: isGone(pair), pairs});
-      await affected(`DELETE FROM ${pair.living} t WHERE ${isGone(pair)}`);
+      return affected(`DELETE FROM ${pair.living} t WHERE ${isGone(pair)}`);
     },
     update: async (pair: MergedPair) => {
       const {living, staged, columns, key, fixed} = pair;
