@@ -27,12 +27,13 @@ export class SpareRoom {
   async wrote(body: Body): Promise<void> {
     if (this.#isKept || isSmall(body)) return;
     this.#isKept = true;
-    await this.#fill();
+    if ((await this.#size()) !== spareBytes) await this.#fill();
   }
 
   /** To be called when objects have been removed. */
   async removed(): Promise<void> {
-    if ((await this.#size()) !== undefined) await this.#fill();
+    const size = await this.#size();
+    if (size !== undefined && size !== spareBytes) await this.#fill();
   }
 
   /** @returns whether a write that failed is worth another attempt, because this room is free now */
@@ -43,7 +44,6 @@ export class SpareRoom {
 
   /** A disk that is full, or that refuses it, is no error. */
   async #fill(): Promise<void> {
-    if ((await this.#size()) === spareBytes) return;
     try {
       // Another process that fills it at this moment writes the same number of bytes.
       const handle = await open(this.#path, 'w', 0o600);
