@@ -53,6 +53,12 @@ const columns = `
     + CASE WHEN c.relkind IN ('r', 'm') AND NOT c.relispartition THEN pg_table_size(c.oid) ELSE 0 END`;
 const tables = 'pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace';
 
+/** For WITH: `member (root, oid)` has the tables, and the partitions of each. */
+export const members = (tables: readonly Pick<Relation, 'oid'>[]): string => `
+    root AS (SELECT unnest('{${tables.map(({oid}) => oid).join(',')}}'::oid[]) AS oid),
+    member AS (SELECT oid AS root, oid FROM root
+      UNION SELECT root.oid, t.relid FROM root, pg_partition_tree(root.oid) t)`;
+
 /** Every relation of the user that has rows or is a view, partitions too, by name. */
 export async function allRelations(connection: Connection): Promise<readonly Relation[]> {
   const rows = await connection.rows(`

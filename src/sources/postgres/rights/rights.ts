@@ -1,6 +1,6 @@
 import type {TableName} from '../../source.ts';
 import {isTrackingSchema} from '../catalog/own-schemas.ts';
-import type {Relation} from '../catalog/relations.ts';
+import {members, type Relation} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
 
 /** What the role may do with a table and its partitions. Names are quoted where they must be. */
@@ -37,9 +37,7 @@ export async function rightsOn(
   if (relations.length === 0) return [];
   // Not has_sequence_privilege: the server may ask it of any relation before it joins, and it fails for a table.
   const rows = await connection.rows(`
-    WITH root AS (SELECT unnest('{${relations.map(({oid}) => oid).join(',')}}'::oid[]) AS oid),
-    member AS (SELECT oid AS root, oid FROM root
-      UNION SELECT root.oid, t.relid FROM root, pg_partition_tree(root.oid) t),
+    WITH ${members(relations)},
     sequence AS (
       SELECT d.refobjid AS oid, s.oid AS sequence FROM pg_depend d JOIN pg_class s ON s.oid = d.objid
         WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND s.relkind = 'S'

@@ -1,5 +1,5 @@
 import {userSchemas} from '../catalog/own-schemas.ts';
-import type {Relation} from '../catalog/relations.ts';
+import {members, type Relation} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
 
 /** Longer lists belong into a program. */
@@ -17,8 +17,7 @@ export async function tellHiddenReads(
 ): Promise<void> {
   if (notice === undefined || relations.length === 0) return;
   const rows = await connection.rows(`
-    WITH root AS (SELECT unnest('{${relations.map(({oid}) => oid).join(',')}}'::oid[]) AS oid),
-    member AS (SELECT oid FROM root UNION SELECT t.relid FROM root, pg_partition_tree(root.oid) t),
+    WITH ${members(relations)},
     uses (rel, classid, objid) AS (
       SELECT conrelid, 'pg_constraint'::regclass, oid FROM pg_constraint WHERE contype = 'c' AND conrelid <> 0
       UNION ALL SELECT a.attrelid, 'pg_constraint'::regclass, k.oid FROM pg_constraint k
@@ -26,7 +25,7 @@ export async function tellHiddenReads(
       UNION ALL SELECT d.adrelid, 'pg_attrdef'::regclass, d.oid FROM pg_attrdef d
         JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum WHERE a.attgenerated <> ''
       UNION ALL SELECT indrelid, 'pg_class'::regclass, indexrelid FROM pg_index)
-    SELECT DISTINCT coalesce(pg_partition_root(u.rel), u.rel::regclass), p.oid::regprocedure, r.oid::regclass
+    SELECT DISTINCT member.root::regclass, p.oid::regprocedure, r.oid::regclass
     FROM member JOIN uses u ON u.rel = member.oid
     JOIN pg_depend d ON d.classid = u.classid AND d.objid = u.objid AND d.refclassid = 'pg_proc'::regclass
     JOIN pg_proc p ON p.oid = d.refobjid AND p.prosqlbody IS NULL AND p.pronamespace IN ${userSchemas}
