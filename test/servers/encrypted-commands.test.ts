@@ -41,7 +41,7 @@ describe.each([
     await server.client.send(new PutObjectCommand({Bucket: bucket, Key: key, Body: bytes}));
   }
 
-  test('a copy heals what is damaged, a drill passes, and backups are looked into', async () => {
+  async function bucketDesk() {
     const bucket = await server.bucket();
     const desk = openDesk(schema, {BKP_STORE: storeText(server, bucket), ...secret});
     const done = async (...args: string[]) => {
@@ -49,6 +49,11 @@ describe.each([
       expect(status, `${args.join(' ')}\n${stdout}${stderr}`).toBe(0);
       return stdout;
     };
+    return {bucket, desk, done};
+  }
+
+  test('a copy heals what is damaged, a drill passes, and backups are looked into', async () => {
+    const {bucket, desk, done} = await bucketDesk();
     const inS3 = (statement: string) => done('--store', 's3', 'sql', '--wait', statement);
     const rows = 'SELECT id, text, hex(bytes) AS bytes FROM notes';
     await done('sql', create);
@@ -82,13 +87,7 @@ describe.each([
   });
 
   test('after a re-encryption the older keys are forgotten, with their rings, and a new machine restores', async () => {
-    const bucket = await server.bucket();
-    const desk = openDesk(schema, {BKP_STORE: storeText(server, bucket), ...secret});
-    const done = async (...args: string[]) => {
-      const {status, stdout, stderr} = await desk.bkp(...args);
-      expect(status, `${args.join(' ')}\n${stdout}${stderr}`).toBe(0);
-      return stdout;
-    };
+    const {bucket, desk, done} = await bucketDesk();
     const key = (...args: string[]) => done('--store', 's3', 'vault', 'key', ...args);
     await done('sql', create);
     await done('sql', '--wait', 'BACKUP c');
