@@ -3,7 +3,7 @@ import {BkpError} from '../../errors/index.ts';
 import {microsOf} from '../../lib/time.ts';
 import {quoteName} from '../../sql/index.ts';
 import type {VaultReader} from '../../vault/index.ts';
-import {readBackup, takenAtMs} from './manifest.ts';
+import {type BackupBody, readBackup, takenAtMs} from './manifest.ts';
 import {type BackupName, collectionPrefix, findByName, isBackupName, nameMs} from './names.ts';
 
 /** A time as a backup of a database takes it, see {@link microsOf}. @returns milliseconds since 1970 */
@@ -13,7 +13,7 @@ export function parseTime(text: string): number | undefined {
 }
 
 /**
- * The backup that a user means: by its name, by the time part of its name, the newest one taken at or before a
+ * The backup that a user means: by its name, by the time part of its name, the newest one that has no row of after a
  * time, or (without `point`, or with `latest`) the newest.
  * @param backups sorted, oldest first
  * @throws BkpError `BACKUP_NOT_FOUND` | `BAD_REQUEST` if there are no backups | `STORE_REFUSED` if it is gone, and an
@@ -37,10 +37,8 @@ export async function findBackup(
   if (atMs !== undefined) {
     requireNotGone(vault, collection, atMs);
     for (const backup of backups.toReversed()) {
-      if (nameMs(backup) <= atMs) return backup;
-      // The name may be later than the time at which the backup was taken: see takenAtMs.
       const read = await unlessUnreadable(readBackup(vault, collection, backup));
-      if (read !== undefined && takenAtMs(read.body) <= atMs) return backup;
+      if (read === undefined ? nameMs(backup) <= atMs : isMeant(read.body, atMs)) return backup;
     }
   }
   const which = atMs === undefined ? point : `at or before ${point}`;
@@ -54,6 +52,13 @@ export async function findBackup(
         : `SHOW BACKUPS IN ${quoteName(collection)}`,
   });
 }
+
+/**
+ * Whether a time means this backup or a newer one: the time that users see of it, or one at which its snapshot was
+ * open. Its statement may have waited before that, while rows were written that the user wants to be rid of.
+ */
+const isMeant = (body: BackupBody, atMs: number): boolean =>
+  takenAtMs(body) === atMs || Date.parse(body.takenAt) <= atMs;
 
 /**
  * @param atMs the backup of this time is meant

@@ -77,6 +77,17 @@ test('AT finds a backup by name, by the time part of a name, or as the newest at
   }
 });
 
+test('AT with a time never means a backup that was taken later, though its statement was not', async () => {
+  // Between two looks at the clock are 90 s: a name is of 13:01:30, the snapshot was open after that.
+  const [noon, one] = ['20261121120130Z_full', '20261121130130Z_full'];
+  const {bench, at} = await backupsAt(['2026-11-21T12:00:00Z', '2026-11-21T13:00:00Z'], 90_000_000);
+  expect(await bench.backups('c')).toEqual([noon, one]);
+  expect(await at('2026-11-21T13:01:31Z')).toBe(noon);
+  expect(await at('2026-11-21T13:30:00Z')).toBe(one);
+  // The time that SHOW BACKUPS has.
+  expect(await at('2026-11-21T13:01:30Z')).toBe(one);
+});
+
 test('after a clock was ahead once, later backups have correct times', async () => {
   const right = ['2026-12-01T03:00:00Z', '2026-12-02T03:00:00Z'];
   const {bench, at, notices} = await backupsAt(['2026-11-30T03:00:00Z', '2031-01-01T00:00:00Z', ...right]);
