@@ -5,11 +5,14 @@ import {defineConfig} from 'vitest/config';
 // The first need servers that were built before, the second minutes: `npm run test:servers`, `npm run test:long`.
 const elsewhere = ['test/servers/**', 'test/long/**'];
 
+/** They share one PostgreSQL server, which npm installed. */
+const onPostgres = 'test/postgres/**/*.test.ts';
+
 /** What a test changes or observes for every file in its process. */
 const ofProcess = /\bvi\.(?:mock|doMock|hoisted|spyOn|stub\w+|use\w+)\b|\bprocess\.|\bglobalThis\b|\/proc\/|\bgc\(/;
 
 /** A process a file, which takes a third of a second to start and load, for tests that share none. */
-const alone = globSync('test/**/*.test.{ts,tsx}', {cwd: import.meta.dirname, exclude: elsewhere})
+const alone = globSync('test/**/*.test.{ts,tsx}', {cwd: import.meta.dirname, exclude: [...elsewhere, onPostgres]})
   .filter((file) => ofProcess.test(readFileSync(`${import.meta.dirname}/${file}`, 'utf8')))
   .sort();
 
@@ -23,13 +26,17 @@ export default defineConfig({
     // Much of their time they wait for processes and disks: a worker a core, where Vitest would leave one core idle.
     maxWorkers: Math.max(2, availableParallelism()),
     projects: [
+      {
+        extends: true,
+        test: {name: 'postgres', include: [onPostgres], globalSetup: 'test/postgres/start-cluster.ts'},
+      },
       {extends: true, test: {name: 'alone', include: alone}},
       {
         extends: true,
         test: {
           name: 'together',
           include: ['test/**/*.test.ts', 'test/**/*.test.tsx'],
-          exclude: [...elsewhere, ...alone],
+          exclude: [...elsewhere, onPostgres, ...alone],
           isolate: false,
         },
       },

