@@ -96,20 +96,25 @@ export class PackOpener {
 
   /**
    * @param sealed complete segments, from the one that has the byte `start` of the pack
-   * @returns their plain bytes. A segment that does not open becomes zeros: whoever reads a pack compares hashes, and
-   *   still gets the chunks beside the damaged ones
+   * @param end byte of the pack; absent: of all that is sealed there
+   * @returns the plain bytes from `start` on, in memory of their own, fewer if the pack ends before. A segment that
+   *   does not open becomes zeros: whoever reads a pack compares hashes, and still gets the chunks beside the damaged
+   *   ones
    */
-  open(key: Key, sealed: Uint8Array, start: number): {plain: Buffer; isComplete: boolean} {
+  open(key: Key, sealed: Uint8Array, start: number, end = Infinity): {plain: Buffer; isComplete: boolean} {
     const first = Math.floor(start / segmentBytes);
     const count = Math.ceil(sealed.length / sealedSegmentBytes);
-    const plain = Buffer.allocUnsafeSlow(Math.max(0, sealed.length - count * tagBytes));
+    const skip = start % segmentBytes;
+    const plainBytes = sealed.length - count * tagBytes - skip;
+    // Of exactly this length, so that a thread can be given the memory without a copy.
+    const plain = Buffer.allocUnsafeSlow(Math.max(0, Math.min(plainBytes, end - start)));
     // A part of a pack does not include its frame, so its key is found by trying.
     const candidates = this.#keys.all.map((sealKey) => this.#candidate(sealKey, key));
     let likely: Candidate | undefined;
     let isComplete = true;
     for (let number = 0; number < count; number++) {
       const segment = sealed.subarray(number * sealedSegmentBytes, (number + 1) * sealedSegmentBytes);
-      const at = number * segmentBytes;
+      const at = number * segmentBytes - skip;
       let opened: Buffer | undefined;
       for (const candidate of likely === undefined ? candidates : [likely]) {
         const {aead, bound, nonce} = candidate;
@@ -120,10 +125,10 @@ export class PackOpener {
         break;
       }
       if (opened === undefined) {
-        plain.fill(0, at, at + Math.max(0, segment.length - tagBytes));
+        plain.subarray(Math.max(0, at), Math.max(0, at + segment.length - tagBytes)).fill(0);
         isComplete = false;
       } else {
-        plain.set(opened, at);
+        plain.set(opened.subarray(Math.max(0, -at), Math.max(0, plain.length - at)), Math.max(0, at));
         free(opened);
       }
     }

@@ -23,7 +23,7 @@ import {
 } from '../format/key.ts';
 import {frameBytes, SealKeys} from './frame.ts';
 import {HiddenNames} from './hidden-names.ts';
-import {PackOpener, plainPackBytes, sealedParts, sealedRange, sealPack, segmentBytes} from './pack-object.ts';
+import {PackOpener, plainPackBytes, sealedParts, sealedRange, sealPack} from './pack-object.ts';
 import {type Resealer, resealerOf} from './resealer.ts';
 import {openObject, sealObject} from './small-object.ts';
 import type {VaultKeys} from './vault-keys.ts';
@@ -162,17 +162,16 @@ export function sealedStore(
     if (end !== undefined && start >= end) return new Uint8Array(0);
     const wanted = end === undefined ? undefined : {...sealedRange({start, end}), mayEndEarly: true};
     const sealed = await inner.get(key, wanted);
-    const opened = await openedPack(key, wanted === undefined ? sealed.subarray(frameBytes) : sealed, start);
+    const segments = wanted === undefined ? sealed.subarray(frameBytes) : sealed;
+    const opened = await openedPack(key, segments, {start, end});
     free(sealed);
-    if (end === undefined) return opened;
-    const skip = start % segmentBytes;
-    if (skip + end - start > opened.length) throw objectTooShort(key, start - skip + opened.length, {start, end});
-    return opened.subarray(skip, skip + end - start);
+    if (end === undefined || opened.length === end - start) return opened;
+    throw objectTooShort(key, start + opened.length, {start, end});
   }
 
-  async function openedPack(key: Key, sealed: Uint8Array, start: number): Promise<Uint8Array> {
-    const {plain, isComplete} = packs.open(key, sealed, start);
-    return isComplete || !(await renewed()) ? plain : packs.open(key, sealed, start).plain;
+  async function openedPack(key: Key, sealed: Uint8Array, {start, end}: {start: number; end: number | undefined}) {
+    const {plain, isComplete} = packs.open(key, sealed, start, end);
+    return isComplete || !(await renewed()) ? plain : packs.open(key, sealed, start, end).plain;
   }
 
   /** Without the objects below `keys/` nothing can be read, so they are retained as long as the header. */
