@@ -6,19 +6,27 @@ export type Answer = {columns: readonly string[]; rows: readonly (readonly Value
 
 type Shape = {name: string; isBoolean: boolean};
 
-/** The columns of a prepared statement: unique names, and whether their values are booleans. */
-export function shapeOf(statement: StatementSync, {views, scalars}: Catalogue): Shape[] {
+/**
+ * The columns of a prepared statement: unique names, and whether their values are booleans.
+ * @param asWritten what the user wrote for a part of the statement
+ */
+export function shapeOf(
+  statement: StatementSync,
+  {views, scalars}: Catalogue,
+  asWritten: (part: string) => string,
+): Shape[] {
   const booleans = new Set(
     Object.entries(views).flatMap(([view, {columns}]) =>
       Object.entries(columns).flatMap(([column, type]) => (type === 'BOOLEAN' ? [`${tableOf(view)}\0${column}`] : [])),
     ),
   );
   const taken = new Set<string>();
-  return statement.columns().map(({name: written, table, column}) => {
+  return statement.columns().map(({name, table, column}) => {
     // In QuestDB, the column of `SELECT reload_config()` is called reload_config.
-    const scalar = /^([^\s()]+)\(\)$/.exec(written)?.[1];
+    const scalar = /^([^\s()]+)\(\)$/.exec(name)?.[1];
     return {
-      name: unique(scalar ?? written, taken),
+      // Others have the name of a column, or one that follows AS.
+      name: unique(scalar ?? (column === null ? asWritten(name) : name), taken),
       isBoolean: booleans.has(`${table}\0${column}`) || scalars[scalar?.toLowerCase() ?? '']?.type === 'BOOLEAN',
     };
   });

@@ -20,6 +20,8 @@ export type Rewritten = {
   parameter?: string;
   /** Something follows a `;`: SQLite would run the first statement and ignore the rest. */
   several: boolean;
+  /** What the user wrote for a part of {@link text}, as SQLite calls the column of an expression without AS. */
+  written: (part: string) => string;
 };
 
 /**
@@ -32,6 +34,7 @@ export type Rewritten = {
  */
 export function rewrite(text: string, {views, bare}: Names, tables: readonly string[] = []): Rewritten {
   const tokens = tokensOf(text, {foreignBlanks: true});
+  const written = tokens.map((token) => token.text);
   const code = tokens.filter(({kind}) => kind !== 'blank');
   for (const found of tokens) if (found.kind === 'blank') found.text = found.text.replaceAll(foreignBlanks, ' ');
   const end = code.at(-1)?.text === ';' ? code.pop() : undefined;
@@ -56,7 +59,23 @@ export function rewrite(text: string, {views, bare}: Names, tables: readonly str
     if (!called && bare.has(word.toLowerCase()) && code[at + 1]?.text !== '.' && !isWord(code[at - 1], 'as'))
       code[at]!.text = `${word}()`;
   }
-  return {text: tokens.map((found) => found.text).join(''), ...facts};
+  const given = tokens.map((found) => found.text);
+  return {text: given.join(''), written: (part) => originalOf(part, given, written), ...facts};
+}
+
+/** @param given the tokens of the text for SQLite @param written each of them as it was */
+function originalOf(part: string, given: readonly string[], written: readonly string[]): string {
+  const text = given.join('');
+  const starts: number[] = [];
+  for (let at = 0, from = 0; at < given.length; from += given[at++]!.length) starts.push(from);
+  for (const [at, start] of starts.entries()) {
+    if (given[at] === '' || !text.startsWith(part, start)) continue;
+    const stop = start + part.length;
+    // With the tokens of which nothing is left: they belong to the one before.
+    const end = stop === text.length ? given.length : starts.lastIndexOf(stop);
+    if (end > at) return written.slice(at, end).join('');
+  }
+  return part;
 }
 
 function isWord(token: Token | undefined, word: string): boolean {

@@ -48,7 +48,7 @@ async function runOn(text: string, catalogue: Catalogue, {opened, ...options}: R
   const limits = {...defaultLimits, ...options.limits};
   const scalars = new Map<string, Value>();
   const {database, attached, oldTexts} = openWith(catalogue, opened, (name) => scalars.get(name) ?? null);
-  const {text: query, last} = sound(text, catalogue, attached?.written);
+  const {text: query, last, written} = sound(text, catalogue, attached?.written);
   const own = Object.keys(catalogue.views).flatMap((name) => [name, tableOf(name)]);
   const tables = new Set([...own, ...(attached?.names ?? []), ...commonTablesIn(text)]);
   const accesses = guard(database, tables);
@@ -79,7 +79,7 @@ async function runOn(text: string, catalogue: Catalogue, {opened, ...options}: R
       statement = orFault(() => database.prepare(query));
     }
 
-    const shape = shapeOf(statement, catalogue);
+    const shape = shapeOf(statement, catalogue, written);
     const runHere = () => {
       guard(database, tables, accesses);
       return orFault(() => collect(statement, limits));

@@ -79,6 +79,16 @@ test.each<[string, readonly string[], readonly unknown[][]]>([
     [['B', 3]],
   ],
   ["SELECT id FROM backup('shop').orders EXCEPT SELECT id FROM backup('shop').orders WHERE id > 1", ['id'], [[1]]],
+  [
+    "SELECT 11, 1, (SELECT count(*) FROM backup('shop', 'A').orders), 1 IN (SELECT id FROM/**/backup(a).orders o)",
+    ['11', '1', "(SELECT count(*) FROM backup('shop', 'A').orders)", '1 IN (SELECT id FROM/**/backup(a).orders o)'],
+    [[11, 1, 3, 1]],
+  ],
+  [
+    "SELECT (SELECT max(t.backup) FROM taken() t) || id, EXISTS(SELECT 1 FROM taken()) FROM backup('a').orders LIMIT 1",
+    ['(SELECT max(t.backup) FROM taken() t) || id', 'EXISTS(SELECT 1 FROM taken())'],
+    [['B1', 1]],
+  ],
   ["SELECT id FROM backup('shop').orders ORDER BY id LIMIT -1", ['id'], [[2n ** 63n - 1n]]],
 ])('tables of backups are tables of a SELECT: %s', async (text, columns, expected) => {
   const {all, close} = catalogue();
