@@ -27,6 +27,8 @@ const definitionSchema = v.object({
   sequences: texts,
   /** Columns of the primary key; older versions did not write it. */
   key: v.exactOptional(texts),
+  /** `name`, type and kind, joined by a NUL, in the order of the rows' fields; older versions did not write them. */
+  columns: v.exactOptional(texts),
 });
 const objectSchema = v.object({
   ...{type: text, schema: text, name: text, owner: text, sql: text},

@@ -1,4 +1,5 @@
-import {columnList, columnsOf, sameKey, type TableColumns} from '../catalog/columns.ts';
+import {BkpError} from '../../../errors/index.ts';
+import {type Column, columnList, columnsOf, sameKey, type TableColumns} from '../catalog/columns.ts';
 import {onlyOf} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
 import {quoteIdent, quoteText, unquoted} from '../connection/quote.ts';
@@ -79,14 +80,14 @@ export class TableLoad {
     return rows;
   }
 
-  /** The columns in the order of the segments: those of the key, which the table may not have yet, first. */
+  /**
+   * The columns in the order of the segments. The table may have another one: a table that inherits is created with
+   * the columns of its parents first, also with those that its parents got later than it got its own.
+   */
   async columns(connection: Connection): Promise<TableColumns> {
     if (this.#columns !== undefined) return this.#columns;
     const found = await columnsOf(connection, await stagedOid(connection, this.name));
-    const key = keyNames(this.table);
-    const first = key.map((name) => found.columns.find((column) => column.name === name)!);
-    const others = found.columns.filter(({name}) => !key.includes(name));
-    this.#columns = {key: found.key, columns: [...first, ...others]};
+    this.#columns = {key: found.key, columns: inStoredOrder(this.table, found.columns)};
     return this.#columns;
   }
 
@@ -118,6 +119,24 @@ export function stagedName({schema, table}: StoredTable, moves: Moves): string {
 
 export async function stagedOid(connection: Connection, name: string): Promise<number> {
   return Number(await connection.value(`SELECT ${quoteText(name)}::regclass::oid`));
+}
+
+function inStoredOrder(table: StoredTable, columns: readonly Column[]): readonly Column[] {
+  const byName = new Map(columns.map((column) => [column.name, column]));
+  const stored = table.columns?.map((column) => column.slice(0, column.indexOf('\0')));
+  // Versions that did not write the order had the columns of the key first, which the table may not have yet.
+  const key = keyNames(table);
+  const names = stored ?? [...key, ...[...byName.keys()].filter((name) => !key.includes(name))];
+  const found = names.flatMap((name) => byName.get(name) ?? []);
+  if (found.length === columns.length && found.length === names.length) return found;
+  throw new BkpError(
+    'OBJECT_DAMAGED',
+    `the rows of ${table.name} in the backup have other columns than its statement`,
+    {
+      next: 'restore another backup',
+      context: {table: table.name},
+    },
+  );
 }
 
 /** The columns of the primary key, as the table's constraint names them. */

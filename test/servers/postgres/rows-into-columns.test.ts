@@ -1,0 +1,40 @@
+import {expect, onTestFinished, test} from 'vitest';
+import {restore, takeFull, takeIncrement} from '../../sources/layers.ts';
+import {type Cluster, clusterOfFile, type TestDatabase} from './cluster.ts';
+
+// Each value comes back in its column, whatever the order in which the statements of the backup create the columns.
+
+const versions = {15: clusterOfFile(15), 18: clusterOfFile(18)};
+const owner = 'c';
+
+async function made(on: Cluster, sql: string): Promise<TestDatabase> {
+  const database = await on.create();
+  onTestFinished(() => database.close());
+  await database.exec(sql);
+  return database;
+}
+
+/** Columns of parents come first when a child is created; here they joined after the child had its own. */
+const inherited = `CREATE TABLE p (id int PRIMARY KEY, a text);
+  CREATE TABLE q (b text, id int PRIMARY KEY);
+  CREATE TABLE t (own text, PRIMARY KEY (id)) INHERITS (p);
+  ALTER TABLE p ADD late text; ALTER TABLE p ADD shown regclass;
+  ALTER TABLE t ADD b text; ALTER TABLE t INHERIT q; ALTER TABLE q ADD later text;
+  INSERT INTO t (id, a, own, late, shown, b, later)
+    SELECT g, 'a' || g, 'own' || g, 'late' || g, 'p', 'b' || g, 'later' || g FROM generate_series(1, 9) g`;
+const tables = ['public.p', 'public.q', 'public.t'];
+const values = (name: string) => `(SELECT to_jsonb(t) FROM ONLY ${name} t ORDER BY to_jsonb(t))`;
+
+test.for([15, 18] as const)(
+  'columns that joined a parent later keep their values, by a full backup and by increments (%i)',
+  async (version) => {
+    const source = await made(versions[version](), inherited);
+    const full = await takeFull(source.source, {tables, track: {owner}});
+    await source.source.acknowledge(owner, full.mark!);
+    await source.exec("UPDATE t SET own = 'new' WHERE id < 3; DELETE FROM t WHERE id = 9");
+    const increment = await takeIncrement(source.source, owner, full);
+    const target = await made(versions[version](), 'SELECT 1');
+    await restore(target.source, increment);
+    for (const name of tables) expect(await target.rows(values(name))).toEqual(await source.rows(values(name)));
+  },
+);
