@@ -38,3 +38,19 @@ test.for([15, 18] as const)(
     for (const name of tables) expect(await target.rows(values(name))).toEqual(await source.rows(values(name)));
   },
 );
+
+test.for([15, 18] as const)('values of regclass that name nothing come back (%i)', async (version) => {
+  const sql = `CREATE DOMAIN named AS regclass; CREATE TABLE gone ();
+    CREATE TABLE t (id int PRIMARY KEY, v regclass, d named, w regclass[], x regtype);
+    CREATE TABLE k (v regclass PRIMARY KEY);
+    INSERT INTO t VALUES (1, 0, 0, '{0}', 0), (2, 'gone', 'gone', '{gone,t}', 'int'), (3, 't', 't', NULL, NULL);
+    INSERT INTO k VALUES (0), ('gone'), ('t');
+    DROP TABLE gone`;
+  const source = await made(versions[version](), sql);
+  const both = ['public.t', 'public.k'];
+  const full = await takeFull(source.source, {tables: both});
+  const target = await made(versions[version](), 'SELECT 1');
+  await restore(target.source, full);
+  for (const name of both) expect(await target.rows(values(name))).toEqual(await source.rows(values(name)));
+  expect(await target.rows('(SELECT v FROM k WHERE v = 0)')).toEqual(['(-)']);
+});

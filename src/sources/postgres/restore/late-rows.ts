@@ -1,5 +1,5 @@
 import {BkpError} from '../../../errors/index.ts';
-import {columnList, columnsOf} from '../catalog/columns.ts';
+import {columnList, columnsOf, kindsOf} from '../catalog/columns.ts';
 import {columnsOfNames} from '../catalog/text-state.ts';
 import type {Connection} from '../connection/connection.ts';
 import {serverWords} from '../connection/errors.ts';
@@ -46,9 +46,13 @@ export async function fillLate(connection: Connection, rows: LateRows, target: S
   const name = qualified(target.schema, target.table);
   const oid = Number(await connection.value('SELECT $1::text::regclass::oid', [name]));
   const {columns} = await columnsOf(connection, oid);
-  const values = columns.map((column) => {
-    const type = rows.types.get(column.name);
-    return type === undefined ? quoteIdent(column.name) : `${quoteIdent(column.name)}::${type}`;
+  const kinds = await kindsOf(connection, oid);
+  const values = columns.map(({name: column}) => {
+    const [value, type] = [quoteIdent(column), rows.types.get(column)];
+    if (type === undefined) return value;
+    // The cast of a text to regclass takes names only, and not `-` or the number of a table that is gone.
+    if (kinds.get(column) !== 'regclass') return `${value}::${type}`;
+    return `pg_catalog.regclassin(pg_catalog.textout(${value}))::${type}`;
   });
   const insert = `INSERT INTO ${name} (${columnList(columns)}) OVERRIDING SYSTEM VALUE
     SELECT ${values.join(', ')} FROM ${rows.name};
