@@ -273,6 +273,10 @@ export type SnapshotOptions = {
    * `changes` are `rebase`. Tables without a fingerprint join.
    */
   since?: {owner: string; mark: Mark; fingerprints: Readonly<Record<TableName, string>>} | undefined;
+  /**
+   * What the backup has that this one continues. A source may take it over if it knows that nothing of it has changed.
+   */
+  before?: (BackupParts & {database: DatabaseFacts}) | undefined;
   signal?: AbortSignal | undefined;
   /** Something the user should know once (for example: writers wait while this runs). */
   notice?: ((text: string) => void) | undefined;

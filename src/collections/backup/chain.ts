@@ -58,6 +58,12 @@ export function sinceOf(parent: Backup, owner: string) {
   return {owner, mark: parent.body.mark!, fingerprints};
 }
 
+/** What the parent has beside rows. */
+export function partsOf({body}: Backup) {
+  const {tables, objects = [], source} = body;
+  return {schemas: tables.map(({schema}) => schema), objects, database: source.database};
+}
+
 /** What an increment has more and less than its parent, a sentence each. */
 export function memberChanges(parent: Backup, {tables}: MemberTables): readonly string[] {
   const before = parent.body.tables.map(({schema}) => schema.name);

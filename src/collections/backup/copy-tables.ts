@@ -8,7 +8,7 @@ import {streamsOf} from '../stored/layers.ts';
 import {type Backup, type BackupBody, readBackup, type TableBackup} from '../stored/manifest.ts';
 import type {BackupName} from '../stored/names.ts';
 import {nameDatabase} from './belongs.ts';
-import {memberChanges, sinceOf} from './chain.ts';
+import {memberChanges, partsOf, sinceOf} from './chain.ts';
 import {withContents} from './contents.ts';
 import {type FoldLimits, foldLimits} from './fold.ts';
 import {leftBehind, type MemberTables, memberTables, preflight} from './members.ts';
@@ -145,6 +145,7 @@ async function openSnapshot(
         omitIndexes: definition.settings.omitIndexes,
         ...(definition.settings.incremental ? {track: {owner: definition.id}, whole: [...whole.keys()]} : {}),
         since: parent && sinceOf(parent, definition.id),
+        before: parent && partsOf(parent),
         signal,
         notice,
       });

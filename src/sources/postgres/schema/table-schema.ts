@@ -6,6 +6,7 @@ import {columnTypes} from '../catalog/text-state.ts';
 import type {Connection} from '../connection/connection.ts';
 import type {Entry} from './entries.ts';
 import type {Selection, TableParts} from './select.ts';
+import {sequenceValues} from './sequences.ts';
 
 /**
  * A table as a manifest has it: its statements by the step in which a restore runs them, each with its place among
@@ -51,8 +52,9 @@ export async function tableSchemaOf(
 /** Everything that is created beside the tables, as JSON for the facts of the database. */
 export async function sharedText(connection: Connection, {shared}: Selection): Promise<string> {
   const objects = [];
-  for (const {type, schema, name, owner, called, sql} of shared) {
-    const value = type === 'SEQUENCE' ? await sequenceValue(connection, schema, name) : undefined;
+  for (const entry of shared) {
+    const {type, schema, name, owner, called, sql} = entry;
+    const value = await valueNow(connection, entry);
     const more = {...(called === '' ? {} : {called}), ...(value === undefined ? {} : {value})};
     objects.push({type, schema, name, owner, sql, ...more});
   }
@@ -64,7 +66,7 @@ export async function objectsAfter(connection: Connection, {after}: Selection): 
   const objects: SchemaObject[] = [];
   for (const {view, entry} of after) {
     const {type, schema, name, owner, called, sql, oid} = entry;
-    const value = type === 'SEQUENCE' ? await sequenceValue(connection, schema, name) : undefined;
+    const value = await valueNow(connection, entry);
     const place = schema === '' ? name : `${schema}.${name}`;
     objects.push({
       name: view === entry ? place : `${type} ${place}`,
@@ -96,19 +98,16 @@ function relationsIn({create, constraints, indexes}: TableParts): readonly strin
 const pairOf = ({schema, name}: Entry) => `${schema}\0${name}`;
 
 /** The values of sequences. */
-async function sequencesOf(connection: Connection, create: readonly Entry[]): Promise<readonly string[]> {
-  const values: string[] = [];
-  for (const {type, schema, name} of create) {
-    if (type === 'SEQUENCE') values.push(await sequenceValue(connection, schema, name));
-  }
-  return values;
+function sequencesOf(connection: Connection, create: readonly Entry[]): Promise<readonly string[]> {
+  const sequences = create.filter(({type}) => type === 'SEQUENCE');
+  return sequenceValues(
+    connection,
+    sequences.map(({schema, name}) => [schema, name]),
+  );
 }
 
-/** Schema, name, last value, whether it was used. */
-async function sequenceValue(connection: Connection, schema: string, name: string): Promise<string> {
-  const found = await connection.value("SELECT format('%I.%I', $1::text, $2::text)", [schema, name]);
-  const [row] = await connection.rows(`SELECT last_value, is_called FROM ${found}`);
-  return JSON.stringify([schema, name, row![0], row![1] === 't']);
+async function valueNow(connection: Connection, {type, schema, name}: Entry): Promise<string | undefined> {
+  return type === 'SEQUENCE' ? (await sequenceValues(connection, [[schema, name]]))[0] : undefined;
 }
 
 async function fingerprintOf(connection: Connection, {oid, kind}: Relation): Promise<string> {
