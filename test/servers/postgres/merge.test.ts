@@ -167,3 +167,25 @@ test('a partitioned table gets its rows back in the right partitions', async () 
   ]);
   expect(await database.rows('s2')).toEqual(['(2,2026-08-01,b)']);
 });
+
+test.each(['merge', 'replace'] as const)(
+  '%s leaves the rows of a child in the child, each value in its column',
+  async (mode) => {
+    const database = await made(`CREATE TABLE p (id int PRIMARY KEY, v text);
+    CREATE TABLE child (own text, PRIMARY KEY (id)) INHERITS (p); ALTER TABLE p ADD late text;
+    INSERT INTO p VALUES (1, 'p1', 'l1'), (2, 'p2', 'l2');
+    INSERT INTO child (id, v, own, late) VALUES (2, 'c2', 'own2', 'late2'), (3, 'c3', 'own3', 'late3')`);
+    const backup = await full(database, 'p', 'child');
+    const rows = () => database.rows('(SELECT tableoid::regclass, * FROM p ORDER BY 1, 2)');
+    const own = () => database.rows('child');
+    const before = [await rows(), await own()];
+    await database.exec(
+      "UPDATE ONLY p SET v = 'x' WHERE id = 1; DELETE FROM child WHERE id = 3; DELETE FROM ONLY p WHERE id = 2",
+    );
+    expect(await merge(database.source, backup, mode)).toEqual([
+      {name: 'public.p', inserted: 1, updated: 1, deleted: 0, kept: 0},
+      {name: 'public.child', inserted: 1, updated: 0, deleted: 0, kept: 0},
+    ]);
+    expect([await rows(), await own()]).toEqual(before);
+  },
+);

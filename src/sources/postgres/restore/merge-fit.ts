@@ -70,7 +70,7 @@ export async function fitOf(
     oid: relation.oid,
     stagedOid: staged.oid,
     living: onlyOf(relation.kind) + qualified(relation.schema, relation.table),
-    staged: staged.name,
+    staged: onlyOf(stored.kind) + staged.name,
     key: now.key,
     columns: then.columns,
     fixed: fixed.map(([column]) => column!).filter((column) => stores.has(column)),
