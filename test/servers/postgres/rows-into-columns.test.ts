@@ -1,5 +1,5 @@
 import {expect, onTestFinished, test} from 'vitest';
-import {restore, takeFull, takeIncrement} from '../../sources/layers.ts';
+import {fillStaging, restore, takeFull, takeIncrement} from '../../sources/layers.ts';
 import {type Cluster, clusterOfFile, type TestDatabase} from './cluster.ts';
 
 // Each value comes back in its column, whatever the order in which the statements of the backup create the columns.
@@ -54,3 +54,39 @@ test.for([15, 18] as const)('values of regclass that name nothing come back (%i)
   for (const name of both) expect(await target.rows(values(name))).toEqual(await source.rows(values(name)));
   expect(await target.rows('(SELECT v FROM k WHERE v = 0)')).toEqual(['(-)']);
 });
+
+test.for([15, 18] as const)(
+  'rows whose foreign keys lead nowhere come back, and the keys are named (%i)',
+  async (version) => {
+    const sql = `CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a);
+    CREATE TABLE late (id int PRIMARY KEY, a int REFERENCES a, r regclass);
+    CREATE TABLE p (id int PRIMARY KEY, a int REFERENCES a) PARTITION BY HASH (id);
+    CREATE TABLE p0 PARTITION OF p FOR VALUES WITH (MODULUS 1, REMAINDER 0);
+    CREATE TABLE good (id int PRIMARY KEY, a int REFERENCES a);
+    INSERT INTO a VALUES (1); INSERT INTO good VALUES (1, 1);
+    SET session_replication_role = replica;
+    INSERT INTO b VALUES (1, 1), (2, 7); INSERT INTO late VALUES (1, 8, 'a'); INSERT INTO p VALUES (1, 9)`;
+    const source = await made(versions[version](), sql);
+    const all = ['a', 'b', 'good', 'late', 'p'].map((name) => `public.${name}`);
+    const full = await takeFull(source.source, {tables: all});
+    const target = await made(versions[version](), 'SELECT 1');
+    const notices: string[] = [];
+    const staging = await fillStaging(target.source, full);
+    await staging.publish({notice: (text) => notices.push(text)});
+    await staging.discard();
+    for (const name of all) expect(await target.rows(values(name))).toEqual(await source.rows(values(name)));
+    const text = notices.join('\n');
+    for (const table of ['b', 'late']) {
+      expect(text).toContain(`a foreign key of public.${table} is not valid for all rows: `);
+      expect(text).toContain(`ALTER TABLE ONLY "public"."${table}" VALIDATE CONSTRAINT ${table}_a_fkey; tries again`);
+    }
+    expect(text).toContain(
+      'left out of public.p: ALTER TABLE public.p ADD CONSTRAINT p_a_fkey FOREIGN KEY (a) REFERENCES',
+    );
+    expect(notices).toHaveLength(3);
+    const keys = "(SELECT conname, convalidated FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 ORDER BY 1)";
+    expect(await target.rows(keys)).toEqual(['(b_a_fkey,f)', '(good_a_fkey,t)', '(late_a_fkey,f)']);
+    await expect(target.exec('INSERT INTO b VALUES (3, 7)')).rejects.toThrow(/violates foreign key/u);
+    await target.exec('INSERT INTO a VALUES (7); ALTER TABLE ONLY b VALIDATE CONSTRAINT b_a_fkey');
+  },
+);

@@ -82,8 +82,8 @@ export async function publishTables(connection: Connection, options: PublishOpti
       if (rows !== undefined) await fillLate(connection, rows, targetOf(table));
     }
     const published = (sql: string) => rewrite(sql, new Map(), newNames(tables, targets));
-    for (const {sql} of options.waiting) await connection.run(published(sql));
-    for (const one of outside) if (late.has(one.table.name)) await addOutside(one, published);
+    const later = outside.filter(({table}) => late.has(table.name));
+    for (const one of [...options.waiting, ...later]) await addOutside(one, published);
     // As when the application refreshes them: policies decide what their owners see.
     await connection.run('SET LOCAL row_security = on');
     for (const {called = '', isFilled = false, schema, name} of after) {

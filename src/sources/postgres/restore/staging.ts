@@ -17,6 +17,7 @@ import type {
 import {columnList} from '../catalog/columns.ts';
 import {onlyOf} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
+import {qualified} from '../connection/quote.ts';
 import {fixSettings} from '../connection/session.ts';
 import {type Moves, movedKeys, moveKey, rewrite} from '../schema/rewrite.ts';
 import {contentOf} from '../segments/content.ts';
@@ -48,6 +49,18 @@ export function stagingPrefix(id: string): string {
   return `_bkp_stage_${createHash('sha256').update(id).digest('hex').slice(0, 12)}_`;
 }
 
+type BrokenKey = {
+  table: StoredTable;
+  sql: string;
+  /** The key exists, and holds for new rows only. */
+  constraint: string | undefined;
+  error: BkpError;
+};
+
+/** Rows of the source refer to nothing where they were written without its triggers, as by replication. */
+const isForeignKeyFault = (error: unknown): error is BkpError =>
+  error instanceof BkpError && error.context.sqlState === '23503';
+
 /** Opens another connection to the same database. */
 export type Reconnect = () => Promise<Connection>;
 
@@ -71,6 +84,8 @@ export class PostgresStaging implements Staging {
   readonly #built = new Set<TableName>();
   /** Foreign keys of and to tables that get their rows last. */
   readonly #waiting: TableStatement[] = [];
+  /** Foreign keys that not all rows of the backup meet; `add` is the statement that would create it. */
+  readonly #broken: BrokenKey[] = [];
   /** Notices of the time before anybody listens. */
   readonly #told: string[] = [];
   /** Of which another staging had loaded and built everything. */
@@ -301,7 +316,15 @@ export class PostgresStaging implements Staging {
 
   async #addReferences(signal: AbortSignal | undefined): Promise<void> {
     const isInside = (table: StoredTable) => table.references.filter((sql) => this.#isInside(sql));
-    const validations: string[] = [];
+    const validations: (() => Promise<void>)[] = [];
+    const orBroken = async (key: Omit<BrokenKey, 'error'>, work: () => Promise<void>) => {
+      try {
+        await work();
+      } catch (error) {
+        if (!isForeignKeyFault(error)) throw error;
+        this.#broken.push({...key, error});
+      }
+    };
     for (const {table, sql} of inOrder([...this.#tables.values()], isInside)) {
       signal?.throwIfAborted();
       if (this.#isLate(table, sql)) {
@@ -309,12 +332,15 @@ export class PostgresStaging implements Staging {
         continue;
       }
       const steps = inTwoSteps(table, sql);
-      await buildOne(this.#connection, this.#staged(steps?.add ?? sql));
-      if (steps !== undefined) validations.push(validation(stagedName(table, this.#moves), steps.constraint));
+      const key = {table, sql, constraint: steps?.constraint};
+      await orBroken(key, () => buildOne(this.#connection, this.#staged(steps?.add ?? sql)));
+      if (steps === undefined) continue;
+      const validate = validation(stagedName(table, this.#moves), steps.constraint);
+      validations.push(() => orBroken(key, () => this.#loaders.use((connection) => buildOne(connection, validate))));
     }
-    await forEachConcurrent(validations, this.concurrency, async (sql) => {
+    await forEachConcurrent(validations, this.concurrency, async (validate) => {
       signal?.throwIfAborted();
-      await this.#loaders.use((connection) => buildOne(connection, sql));
+      await validate();
     });
   }
 
@@ -339,6 +365,16 @@ export class PostgresStaging implements Staging {
     });
     this.#isPublished = true;
     leftOut.end();
+    this.#tellBroken(leftOut);
+  }
+
+  #tellBroken(leftOut: LeftOut): void {
+    const tables = [...this.#tables.values()];
+    for (const {table, sql, constraint, error} of this.#broken) {
+      const {name, schema, table: own} = this.#targets[tables.indexOf(table)]!;
+      if (constraint === undefined) leftOut.tell(name, sql, error);
+      else leftOut.unchecked(name, `${validation(qualified(schema, own), constraint)};`, error);
+    }
   }
 
   async merge(options: Parameters<Staging['merge']>[0]): Promise<readonly MergedTable[]> {
