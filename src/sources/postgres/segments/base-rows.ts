@@ -95,15 +95,16 @@ export class KeyOrderedRows implements BaseStream {
   }
 
   async #unchanged(before: readonly KeyRange[]): Promise<ReadonlySet<KeyRange>> {
-    const {readers, from, columns, takeOver} = this.#table;
+    const {readers, from, bytes, columns, takeOver, counted} = this.#table;
     if (takeOver === undefined) return new Set();
-    const {xmin, isKept} = takeOver;
+    const {xmin, isKept, isQuiet} = takeOver;
     const candidates = before.flatMap((range, at) => {
       const {measured, segment, upTo} = range;
       if (measured === undefined || !isKept(segment)) return [];
       return [{range, condition: rangeCondition(columns.key, before[at - 1]?.upTo, upTo), rows: measured.rows}];
     });
-    const unchanged = await unchangedRanges(readers, {from, xmin}, candidates);
+    const whole = isQuiet && candidates.length === before.length ? {bytes, counted} : undefined;
+    const unchanged = await unchangedRanges(readers, {from, xmin, whole}, candidates);
     return new Set([...unchanged].map((at) => candidates[at]!.range));
   }
 

@@ -105,16 +105,17 @@ export class BlockOrderedRows implements BaseStream {
   }
 
   async #unchanged(ranges: readonly Range[]): Promise<ReadonlySet<Range>> {
-    const {readers, from, takeOver} = this.#table;
+    const {readers, from, bytes, takeOver, counted} = this.#table;
     if (takeOver === undefined) return new Set();
-    const {xmin, isKept} = takeOver;
+    const {xmin, isKept, isQuiet} = takeOver;
     const candidates = ranges.flatMap((range) => {
       const {condition, before} = range;
       if (before === undefined || before.measured.length !== before.segments.length) return [];
       if (!before.segments.every(isKept)) return [];
       return [{range, condition, rows: before.measured.reduce((sum, {rows}) => sum + rows, 0)}];
     });
-    const unchanged = await unchangedRanges(readers, {from, xmin}, candidates);
+    const whole = isQuiet && candidates.length === ranges.length ? {bytes, counted} : undefined;
+    const unchanged = await unchangedRanges(readers, {from, xmin, whole}, candidates);
     return new Set([...unchanged].map((at) => candidates[at]!.range));
   }
 }

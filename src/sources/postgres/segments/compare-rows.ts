@@ -24,6 +24,10 @@ export type TableToCompare = {
   cuts: ReadCuts;
   /** Ranges whose rows are all older, and as many as in the base, are not read. Absent: all are read. */
   xmin: string | undefined;
+  /** About how much the table is. */
+  bytes: number;
+  /** Called if all rows were counted, and by no index. */
+  counted: (rows: number) => void;
   stored: StoredRows;
 };
 
@@ -103,7 +107,7 @@ function sumOf(parts: readonly Measured[]): Measured {
 }
 
 async function unchangedOf(
-  {readers, from, xmin}: TableToCompare,
+  {readers, from, xmin, bytes, counted}: TableToCompare,
   ranges: readonly Range[],
 ): Promise<ReadonlySet<Range>> {
   if (xmin === undefined) return new Set();
@@ -111,7 +115,9 @@ async function unchangedOf(
     const {condition, measured} = range;
     return measured === undefined ? [] : [{range, condition, rows: measured.rows}];
   });
-  const found = await unchangedRanges(readers, {from, xmin}, candidates);
+  // There is no log that would show whether anything has changed.
+  const whole = candidates.length === ranges.length ? {bytes, counted} : undefined;
+  const found = await unchangedRanges(readers, {from, xmin, whole}, candidates);
   return new Set([...found].map((at) => candidates[at]!.range));
 }
 

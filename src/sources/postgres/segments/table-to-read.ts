@@ -21,7 +21,12 @@ export type TableToRead = {
   takeOver: KnownBefore | undefined;
   /** Called when all rows are known. */
   whole: (content: TableContent) => void;
+  /** Called if all rows were counted, and by no index. */
+  counted: (rows: number) => void;
 };
 
-/** `xmin`: of the base before; every row of now that is older was visible to it. */
-export type KnownBefore = Pick<TakeOver, 'isKept'> & {xmin: string};
+/**
+ * `xmin`: of the base before; every row of now that is older was visible to it. `isQuiet`: probably nothing has changed
+ * since then.
+ */
+export type KnownBefore = Pick<TakeOver, 'isKept'> & {xmin: string; isQuiet: boolean};

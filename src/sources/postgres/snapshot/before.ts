@@ -3,7 +3,7 @@ import {textState} from '../catalog/text-state.ts';
 import type {Connection} from '../connection/connection.ts';
 import type {ReadCuts, Seen} from '../segments/ranges.ts';
 import type {KnownBefore} from '../segments/table-to-read.ts';
-import {markRow} from '../tracking/marks.ts';
+import {isLogEmpty, markRow} from '../tracking/marks.ts';
 
 /** After as many backups in a row that took over ranges, one reads all rows. */
 export const mostUnread = 9;
@@ -33,7 +33,9 @@ export async function sinceBefore(
   const isKnown =
     tracked === undefined || (await markRow(connection, {...tracked, mark: takeOver.mark, oid}))?.isConfirmed === true;
   const xmin = isKnown ? await xminBefore(connection, cuts?.seen, seen.state) : undefined;
-  return {seen, takeOver: xmin === undefined ? undefined : {xmin, isKept: takeOver.isKept}};
+  if (xmin === undefined) return {seen, takeOver: undefined};
+  const isQuiet = tracked === undefined || (await isLogEmpty(connection, oid));
+  return {seen, takeOver: {xmin, isKept: takeOver.isKept, isQuiet}};
 }
 
 /** From which transaction on rows are new to a base. @returns undefined if that cannot be known */

@@ -72,6 +72,8 @@ export class PostgresSnapshot implements Snapshot {
   readonly #begun: TableChangesRead[] = [];
   /** Of the bases that were read. */
   readonly #contents = new Map<TableName, TableContent>();
+  /** Rows of tables that were counted by no index. */
+  readonly #counts = new Map<TableName, number>();
 
   constructor(opened: OpenedSnapshot) {
     this.#opened = opened;
@@ -91,6 +93,8 @@ export class PostgresSnapshot implements Snapshot {
   }
 
   async countRows(table: TableName): Promise<number> {
+    const known = this.#counts.get(table);
+    if (known !== undefined) return known;
     const connection = this.#connectionOf(table);
     return Number(await connection.value(`SELECT count(*) FROM ${fromOf(this.#relation(table))}`));
   }
@@ -107,6 +111,7 @@ export class PostgresSnapshot implements Snapshot {
       ...{leader: connection, readers, from: fromOf(relation), bytes, columns, previous: cuts},
       ...(await this.#sinceBefore(relation, byBlock, {cuts, takeOver})),
       whole: (content) => this.#contents.set(table, content),
+      counted: (rows) => this.#counts.set(table, rows),
     };
     return {form: 'rows', rows: byBlock ? new BlockOrderedRows(read) : new KeyOrderedRows(read)};
   }
@@ -169,7 +174,8 @@ export class PostgresSnapshot implements Snapshot {
     const columns = await this.#columnsOf(relation);
     const cuts = readCuts(stored.cuts);
     if (cuts === undefined) return rebase('what the backup before knows of it cannot be used');
-    const {oid} = relation;
+    const {oid, bytes} = relation;
+    const counted = (rows: number) => void this.#counts.set(table, rows);
     const now = {oid, byBlock: cuts.by === 'block', tracked: undefined};
     const mayLeaveUnread = isScanned && unreadOf(since!.mark) < mostUnread;
     const xmin = mayLeaveUnread ? await newSince(leader, now, cuts) : undefined;
@@ -177,7 +183,10 @@ export class PostgresSnapshot implements Snapshot {
     const earlier = await appliedDeltas(stored.deltas, keyParts);
     const differences = new Differences({keyParts, mostKeys, earlier});
     const from = fromOf(relation);
-    const content = await compareRows({leader, readers, from, columns, cuts, xmin, stored}, differences);
+    const content = await compareRows(
+      {leader, readers, from, columns, cuts, xmin, bytes, counted, stored},
+      differences,
+    );
     if (content === undefined) return rebase(`much of it has changed since all ${stored.rows} rows were taken`);
     // Ranges are found by an index, which may be damaged and lack rows: the base finds out.
     if (content.rows !== (await this.countRows(table)))

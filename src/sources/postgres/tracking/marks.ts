@@ -74,6 +74,11 @@ export async function markRow(
   return {snapshot: row[0]!, witness: row[1]!, isConfirmed: !row[1]!.startsWith(unconfirmed)};
 }
 
+/** Whether nothing was logged since the last backup of all owners. */
+export async function isLogEmpty(connection: Connection, oid: number): Promise<boolean> {
+  return (await connection.value(`SELECT EXISTS (SELECT FROM ${logOf(oid)})`)) === 'f';
+}
+
 /** The keys that were logged since a mark, each once. */
 export function changedKeys(oid: number, key: readonly KeyColumn[], {snapshot}: MarkRow): string {
   return `SELECT DISTINCT ${logColumns(key)} FROM ${logOf(oid)} WHERE ${sinceCondition(snapshot)}`;
