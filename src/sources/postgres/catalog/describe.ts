@@ -1,6 +1,6 @@
 import type {TableFacts, TableName} from '../../source.ts';
 import type {Connection} from '../connection/connection.ts';
-import {allRelations, findRelation, type Relation} from './relations.ts';
+import {allRelations, findRelations, type Relation} from './relations.ts';
 
 /** All tables of the user, or the named ones; see `TableSource.describe`. */
 export async function describeTables(
@@ -8,12 +8,11 @@ export async function describeTables(
   tables: readonly TableName[] | 'all',
 ): Promise<readonly TableFacts[]> {
   if (tables === 'all') return (await relationsOf(connection, 'all')).map(factsOf);
-  const facts: TableFacts[] = [];
-  for (const name of tables) {
-    const relation = await findRelation(connection, name);
-    facts.push(relation === undefined ? {name, state: 'absent'} : factsOf(relation));
-  }
-  return facts;
+  const found = await findRelations(connection, tables);
+  return tables.map((name) => {
+    const relation = found.get(name);
+    return relation === undefined ? {name, state: 'absent'} : factsOf(relation);
+  });
 }
 
 /** The user's tables, or of the named ones those that exist. */
@@ -22,12 +21,8 @@ export async function relationsOf(
   tables: readonly TableName[] | 'all',
 ): Promise<readonly Relation[]> {
   if (tables === 'all') return (await allRelations(connection)).filter(isOwnTable);
-  const found: Relation[] = [];
-  for (const name of tables) {
-    const relation = await findRelation(connection, name);
-    if (relation !== undefined) found.push(relation);
-  }
-  return found;
+  const found = await findRelations(connection, tables);
+  return tables.flatMap((name) => found.get(name) ?? []);
 }
 
 /** Partitions are a part of their table, and tables of extensions come with these. */

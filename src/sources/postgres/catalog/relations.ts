@@ -29,6 +29,9 @@ export type Relation = {
  */
 export const onlyOf = (kind: string) => (kind === 'partitioned' ? '' : 'ONLY ');
 
+/** Relations that a user may name. */
+const named = "c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')";
+
 const kinds: Readonly<Record<string, Relation['kind']>> = {
   r: 'table',
   p: 'partitioned',
@@ -83,20 +86,43 @@ export async function ownTableNames(connection: Connection): Promise<readonly Ta
 
 /**
  * The relation that a name means: `schema.table` as it is or as the server quotes it, or a table that the search path
- * of the role finds; then the same in lower case, as SQL folds a name without quotes.
+ * of the role finds; then the same in lower case, as SQL folds a name without quotes. What the server quotes in this
+ * way comes first: a table may be called `"z.b"`.
  * @param name in the database's own spelling or as a user wrote it
  */
 export async function findRelation(connection: Connection, name: string): Promise<Relation | undefined> {
   const rows = await connection.rows(
     `
     SELECT ${columns} FROM ${tables}, (VALUES ($1::text, 0), (lower($1), 1)) AS wanted (name, rank)
-    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+    WHERE ${named}
       AND (wanted.name IN (n.nspname || '.' || c.relname, ${qualified})
         OR (wanted.name IN (c.relname, quote_ident(c.relname)) AND pg_table_is_visible(c.oid)))
-    ORDER BY wanted.rank, n.nspname ~ '^pg_', 2 LIMIT 1`,
+    ORDER BY wanted.rank, wanted.name <> ${qualified}, n.nspname ~ '^pg_', 2 LIMIT 1`,
     [name],
   );
   return rows[0] === undefined ? undefined : relationOf(rows[0]);
+}
+
+/**
+ * As {@link findRelation}, for many names: those as the server quotes them are found by one query, which each of them
+ * would take as long as.
+ * @returns by the names that were given; without those that mean nothing
+ */
+export async function findRelations(
+  connection: Connection,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, Relation>> {
+  const rows = await connection.rows(
+    `SELECT ${columns} FROM ${tables}
+      WHERE ${named} AND ${qualified} IN (SELECT pg_catalog.json_array_elements_text($1::pg_catalog.json))`,
+    [JSON.stringify(names)],
+  );
+  const found = new Map(rows.map(relationOf).map((relation) => [relation.name, relation]));
+  for (const name of names) {
+    const relation = found.has(name) ? undefined : await findRelation(connection, name);
+    if (relation !== undefined) found.set(name, relation);
+  }
+  return found;
 }
 
 function relationOf(row: Row): Relation {

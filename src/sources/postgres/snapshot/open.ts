@@ -1,6 +1,6 @@
 import {BkpError} from '../../../errors/index.ts';
 import type {Mark, SnapshotOptions, TableName} from '../../source.ts';
-import {findRelation, type Relation} from '../catalog/relations.ts';
+import {findRelations, type Relation} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
 import type {DumpOptions} from '../schema/dump.ts';
 import {ensureShared, ensureTracked} from '../tracking/ensure.ts';
@@ -97,18 +97,15 @@ function nextScanMark(before: Mark | undefined): Mark {
 }
 
 async function relationsOf(connection: Connection, tables: readonly TableName[]): Promise<readonly Relation[]> {
-  const relations: Relation[] = [];
-  for (const name of tables) {
-    const relation = await findRelation(connection, name);
-    if (relation === undefined) {
-      throw new BkpError('TABLE_NOT_FOUND', `table ${name} does not exist in ${connection.facts.place}`, {
-        next: 'bkp doctor lists the tables that the role can see',
-        context: {table: name},
-      });
-    }
-    relations.push(relation);
-  }
-  return relations;
+  const found = await findRelations(connection, tables);
+  return tables.map((name) => {
+    const relation = found.get(name);
+    if (relation !== undefined) return relation;
+    throw new BkpError('TABLE_NOT_FOUND', `table ${name} does not exist in ${connection.facts.place}`, {
+      next: 'bkp doctor lists the tables that the role can see',
+      context: {table: name},
+    });
+  });
 }
 
 async function beginTracking(

@@ -168,6 +168,12 @@ export function dropTableObjects(oid: number): string {
   return `DROP FUNCTION IF EXISTS ${names} CASCADE; DROP TABLE IF EXISTS ${logOf(oid)} CASCADE;`;
 }
 
+// Catalogs are searched by their indexes, whatever the server knows of them (OFFSET 0 keeps the order of a join): with
+// 2,000 tables, each of these queries took 10 to 20 ms for each table.
+
+/** An array of oids. */
+const withPartitions = (oid: number) => `(ARRAY(SELECT relid::oid FROM pg_partition_tree(${oid})) || ${oid}::oid)`;
+
 /**
  * What tracking of a table looks like in the catalog: names, states and definitions of the triggers, sources of the
  * functions, columns of the log. It is the same as long as nothing of it was changed.
@@ -177,9 +183,11 @@ SELECT md5(concat_ws('|',
   (SELECT string_agg(concat_ws(',', t.tgname, t.tgenabled, pg_get_triggerdef(t.oid)), ';'
       ORDER BY t.tgrelid = ${oid}, t.tgname)
     FROM pg_trigger t WHERE NOT t.tgisinternal AND t.tgparentid = 0
-      AND (t.tgrelid = to_regclass('${logOf(oid)}') OR (t.tgrelid = ${oid} AND t.tgname LIKE '~bkp%'))),
+      AND t.tgrelid IN (${oid}, to_regclass('${logOf(oid)}'))
+      AND (t.tgrelid = to_regclass('${logOf(oid)}') OR t.tgname LIKE '~bkp%')),
   (SELECT string_agg(concat_ws(',', p.proname, p.prosrc, p.prosecdef, p.proconfig::text), ';' ORDER BY p.proname)
-    FROM pg_proc p WHERE p.pronamespace = to_regnamespace('_bkp') AND p.proname ~ '^(guard|log_${oid}_.*)$'),
+    FROM pg_proc p WHERE p.pronamespace = to_regnamespace('_bkp')
+      AND (p.proname = 'guard' OR (p.proname >= 'log_${oid}_' AND p.proname < 'log_${oid}\`'))),
   (SELECT string_agg(concat_ws(',', a.attname, a.atttypid, a.atttypmod, a.attcollation, a.atthasdef), ';'
       ORDER BY a.attnum)
     FROM pg_attribute a WHERE a.attrelid = to_regclass('${logOf(oid)}') AND a.attnum > 0)))`;
@@ -196,10 +204,12 @@ SELECT md5(concat_ws('|',
   (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()), ${oid},
   (SELECT string_agg(concat_ws(',', t.tgrelid, t.oid, t.xmin, t.tgenabled, p.oid, p.xmin), ';'
       ORDER BY t.tgrelid, t.oid)
-    FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
-    WHERE p.pronamespace = to_regnamespace('_bkp') AND (t.tgrelid = ${oid} OR t.tgrelid = to_regclass('${logOf(oid)}')
-      OR (t.tgrelid IN (SELECT relid FROM pg_partition_tree(${oid})) AND p.proname ~ '^log_${oid}_'))),
+    FROM pg_trigger t CROSS JOIN LATERAL (
+      SELECT f.oid, f.xmin, f.proname, f.pronamespace FROM pg_proc f WHERE f.oid = t.tgfoid OFFSET 0) p
+    WHERE t.tgrelid = ANY (${withPartitions(oid)} || to_regclass('${logOf(oid)}')::oid)
+      AND p.pronamespace = to_regnamespace('_bkp')
+      AND (t.tgrelid IN (${oid}, to_regclass('${logOf(oid)}')) OR p.proname ~ '^log_${oid}_')),
   (SELECT string_agg(concat_ws(',', relid::oid, pg_relation_filenode(relid)), ';' ORDER BY relid::oid)
     FROM pg_partition_tree(${oid}) WHERE relid <> ${oid}),
   (SELECT string_agg(concat_ws(',', attrelid, attnum, xmin), ';' ORDER BY attrelid, attnum) FROM pg_attribute
-    WHERE attnum > 0 AND (attrelid = ${oid} OR attrelid IN (SELECT relid FROM pg_partition_tree(${oid}))))))`;
+    WHERE attnum > 0 AND attrelid = ANY (${withPartitions(oid)}))))`;
