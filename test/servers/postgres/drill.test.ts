@@ -35,6 +35,40 @@ test('a drill restores a backup into a database of its own, asks it, and removes
   expect(await scratches(database)).toEqual([]);
 });
 
+const endless = [
+  'WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT 1 FROM n) SELECT count(*) > 0 FROM n',
+  'SELECT pg_sleep(100000) IS NULL',
+  'SELECT count(*) > 0 FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b, generate_series(1, 9) c',
+];
+
+test.each(endless)('a query that does not end does not hold: %s', async (query) => {
+  const {database, desk, done} = await backedUp('CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)');
+  await done('config', 'set', 'verify.query.seconds', '1');
+  const failed = await desk.bkp('sql', '--wait', `VERIFY c WITH (LEVEL='restore', CHECK_SQL='${query}')`);
+  expect(failed.stderr).toContain('the query does not hold');
+  expect(failed.stderr.replaceAll(/\s+/gu, ' ')).toContain(
+    'it returned nothing within 1 seconds; verify.query.seconds of the configuration is the limit',
+  );
+  expect(failed.status).toBe(13);
+  const sessions =
+    "(SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'bkp%' OR datname LIKE 'bkp\\_drill%')";
+  expect(await database.rows(sessions)).toEqual([]);
+  expect(await scratches(database)).toEqual([]);
+});
+
+test('a query that the role may not ask does not hold', async () => {
+  const {database, desk} = await backedUp('CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)');
+  await database.exec('CREATE ROLE driller LOGIN CREATEDB');
+  const failed = await desk.bkp(
+    ...['--source', addressOf(cluster(), database.name, 'driller'), 'sql', '--wait'],
+    `VERIFY c WITH (LEVEL='restore', CHECK_SQL='SELECT count(*) > 0 FROM pg_authid')`,
+  );
+  expect(failed.stderr.replaceAll(/\s+/gu, ' ')).toContain(
+    'the query does not hold: SELECT count(*) > 0 FROM pg_authid',
+  );
+  expect(failed.status).toBe(13);
+});
+
 test('a role that may not create a database is told what it needs, before anything begins', async () => {
   const {database, desk} = await backedUp('CREATE TABLE t (id int PRIMARY KEY)');
   await database.exec('CREATE ROLE reader LOGIN; GRANT pg_read_all_data TO reader');

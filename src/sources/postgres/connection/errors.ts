@@ -62,7 +62,8 @@ export function translated(error: unknown, {place, psql}: {place: string; psql: 
   if (error instanceof BkpError) return error;
   const fault = error as ServerFault;
   const state = sqlState(error);
-  const options = {cause: [fault.message, fault.detail].filter(Boolean).join('; ')};
+  const cause = [fault.message, fault.detail].filter(Boolean).join('; ');
+  const options = {cause, context: {sqlState: state}};
   const next = `psql ${psql} -c 'select 1' shows the same`;
   if (state === undefined) {
     const isSystem =
@@ -86,6 +87,7 @@ export function translated(error: unknown, {place, psql}: {place: string; psql: 
     case '42501':
       return new BkpError('PRECONDITION', `the role lacks a right on ${place}: ${fault.message}`, {
         cause: fault.detail,
+        context: {sqlState: state},
         next: 'grant the rights that docs/postgresql.md lists; for tables of another role, also membership in it',
       });
     case '55P03':
@@ -98,6 +100,7 @@ export function translated(error: unknown, {place, psql}: {place: string; psql: 
     case '22P05':
       return new BkpError('UNSUPPORTED', `the backup has text that the encoding of ${place} cannot hold`, {
         cause: [fault.message, fault.where].filter(Boolean).join('; '),
+        context: {sqlState: state},
         next: 'restore it into a database with the encoding of its source: createdb -T template0 -E …',
       });
     case '40001':

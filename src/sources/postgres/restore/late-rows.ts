@@ -60,7 +60,7 @@ export async function fillLate(connection: Connection, rows: LateRows, target: S
   try {
     await withSilentTriggers(connection, [{oid}], {notice: undefined, work: () => connection.run(insert)});
   } catch (error) {
-    if (!(error instanceof BkpError) || error.context.sqlState === undefined) throw error;
+    if (!(error instanceof BkpError) || error.context.sqlState === undefined || error.retryable) throw error;
     throw new BkpError('PRECONDITION', `the rows of ${target.name} do not fit: ${serverWords(error)}`, {
       cause: 'a column has names of other objects as its values, and all of them must exist',
       next: 'create what is missing, or restore the other tables: RESTORE … TABLE a, TABLE b',

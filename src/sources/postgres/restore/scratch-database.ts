@@ -125,6 +125,8 @@ export async function askRestored(
     signal.throwIfAborted();
     if (!(error instanceof BkpError) || typeof error.context.sqlState !== 'string') throw error;
     if (error.context.sqlState === cancelled) return {held: false, found: tookTooLong(seconds)};
+    // Of the server, and not of the query.
+    if (error.retryable || error.code === 'SOURCE_FULL') throw error;
     return {held: false, found: `an error: ${serverWords(error)}`};
   } finally {
     signal.removeEventListener('abort', leave);
