@@ -91,6 +91,22 @@ test('a drill starts a server on the restored root, counts, runs queries, and en
   expect(running(desk.scratch)).toEqual([]);
 });
 
+test('a query that does not end does not hold, and its server ends', async () => {
+  const desk = openDesk(starts(fetchQuestDb()));
+  await desk.bkp('sql', '--wait', 'BACKUP DATABASE');
+  await desk.bkp('config', 'set', 'verify.query.seconds', '1');
+  const query =
+    'SELECT count() > 0 FROM long_sequence(1000000000) a CROSS JOIN long_sequence(1000000000) b WHERE a.x + b.x < 0';
+  const failed = await desk.any('sql', '--wait', `VERIFY DATABASE WITH (LEVEL='restore', CHECK_SQL='${query}')`);
+  expect(failed.stderr).toContain('the query does not hold');
+  expect(failed.stderr.replaceAll(/\s+/gu, ' ')).toContain(
+    'nothing within 1 seconds; verify.query.seconds of the configuration is the limit',
+  );
+  expect(failed.status).toBe(13);
+  expect(running(desk.scratch)).toEqual([]);
+  expect(desk.scratched()).toEqual([]);
+});
+
 test('without a command the files are checked, the report says so, and CHECK_SQL is refused at once', async () => {
   const desk = openDesk(undefined);
   await desk.bkp('sql', '--wait', 'BACKUP DATABASE');
