@@ -433,6 +433,8 @@ export type ChosenTable = {
 
 /** What is restored, as a plan knows it before anything is loaded. */
 export type Incoming = BackupParts & {
+  /** The tables as the backup has them, in the order of `schemas`, which has the names that they get. */
+  stored: readonly TableSchema[];
   database: DatabaseFacts;
   /** About how many bytes of rows, keys and index entries are loaded. */
   bytes: number;
@@ -442,7 +444,7 @@ export type Incoming = BackupParts & {
 export type TargetFindings = {
   /** Why nothing at all can be restored there, whatever is in the way. */
   refusal?: BkpError;
-  /** The error that `stage` would fail with. */
+  /** The error that the restore would fail with, as far as it can be found without loading rows. */
   obstacle?: BkpError;
   /** What comes with each table, in words: `2 indexes, 1 trigger`; empty where only the table comes. */
   brings: ReadonlyMap<TableName, string>;
@@ -549,8 +551,9 @@ export interface TableSource {
    */
   choose(parts: BackupParts, wanted: readonly WantedTable[], options?: {schema?: string | undefined}): Promise<Choice>;
   /**
-   * Finds out what a restore would meet; nothing is written.
-   * @param options.rehearse also find out what cannot come, which takes longer. Without it, `notices` is empty
+   * Finds out what a restore would meet; nothing that is written stays.
+   * @param options.rehearse also find out what cannot come, which takes longer. Without it, `notices` is empty, and the
+   *   obstacle is the one with which `stage` would begin
    * @param options.mode the tables exist: the obstacle is what `merge` would refuse whatever the rows are
    */
   survey(incoming: Incoming, options: {rehearse: boolean; mode?: MergeMode | undefined}): Promise<TargetFindings>;

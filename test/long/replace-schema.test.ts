@@ -210,7 +210,7 @@ test('an index name that another table has by now is refused by plan, dry run an
   database.exec('ALTER TABLE a ADD COLUMN z; DROP INDEX ix; CREATE INDEX ix ON b (y)');
   const before = imageOf(database.path);
   const {schemas} = backup;
-  const incoming = {schemas, objects: [], database: backup.database, bytes: 0};
+  const incoming = {schemas, stored: schemas, objects: [], database: backup.database, bytes: 0};
   const {obstacle} = await database.source.survey(incoming, {rehearse: false, mode: 'replace'});
   expect(obstacle).toMatchObject(refused);
   for (const dryRun of [true, false]) {

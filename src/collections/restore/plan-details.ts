@@ -1,4 +1,4 @@
-import type {Choice, Incoming, TableSource} from '../../sources/index.ts';
+import type {Choice, Incoming, MergeMode, TableSource, TargetFindings} from '../../sources/index.ts';
 import type {Recipe, Survey, VaultReader} from '../../vault/index.ts';
 import {basesOf, dataStreamsOf} from '../stored/layers.ts';
 import type {Backup, TableBackup} from '../stored/manifest.ts';
@@ -26,6 +26,7 @@ export function bytesOf({streams}: Backup, {layers}: TableBackup): number {
 export function incomingOf(backup: Backup, {tables, objects}: RestoredParts): Incoming {
   return {
     schemas: tables.map((table) => table.chosen.as ?? table.backup.schema),
+    stored: tables.map((table) => table.backup.schema),
     objects,
     database: backup.body.source.database,
     bytes: tables.reduce((sum, table) => sum + bytesOf(backup, table.backup), 0),
@@ -33,21 +34,23 @@ export function incomingOf(backup: Backup, {tables, objects}: RestoredParts): In
 }
 
 /**
- * @returns also the parts that come, as far as a listing of the store shows
+ * @returns also the parts that come, as far as a listing of the store shows, and what a rehearsal met
  * @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` for a known loss; of a partial restore if no table is left
  */
 export async function detailsOf(
   {vault, source}: {vault: VaultReader; source: TableSource},
-  {parts, backup, choice, partial}: {parts: RestoredParts; backup: Backup; choice?: Choice; partial?: boolean},
-): Promise<{details: PlanDetails; parts: RestoredParts}> {
+  of: {parts: RestoredParts; backup: Backup; choice?: Choice; mode?: MergeMode; partial?: boolean},
+): Promise<{details: PlanDetails; parts: RestoredParts; obstacle?: TargetFindings['obstacle']}> {
+  const {parts, backup, choice, mode, partial} = of;
   const survey = await vault.survey();
   const fault = await survey.faultOf(await recipesOf(source, backup, parts));
   if (fault !== undefined && partial !== true) throw fault;
   const left = fault === undefined ? undefined : await whatIsLeft({survey, source}, backup, parts);
   const coming = left?.parts ?? parts;
   if (fault !== undefined && coming.tables.length === 0) throw fault;
-  const {notices} = await source.survey(incomingOf(backup, coming), {rehearse: true});
+  const {notices, obstacle} = await source.survey(incomingOf(backup, coming), {rehearse: true, mode});
   return {
+    ...(obstacle === undefined ? {} : {obstacle}),
     parts: coming,
     details: {
       fetchBytes: await vault.storedBytes(await recipesOf(source, backup, coming)),

@@ -93,9 +93,10 @@ export async function planRestore(
   const backup = await findBackup(vault, {collection, point: wish.point, backups: live.backups});
   try {
     const read = await readBackup(vault, collection, backup);
-    const {plan, parts} = await planOf(source, read, wish);
-    if (options.details !== true) return plan;
-    const {details, parts: coming} = await detailsOf({vault, source}, {...plan, parts, backup: read});
+    const {plan: first, parts} = await planOf(source, read, wish);
+    if (options.details !== true) return first;
+    const {details, parts: coming, obstacle} = await detailsOf({vault, source}, {...first, parts, backup: read});
+    const plan = {...(obstacle === undefined ? {} : {obstacle}), ...first};
     if (details.missing.length === 0) return {...plan, details};
     const names = new Set(coming.tables.map(({chosen}) => chosen.name));
     const tables = plan.tables.filter(({name}) => names.has(name));

@@ -30,6 +30,7 @@ import {type Resolved, resolveConnection} from './connection/resolve.ts';
 import {chooseTables} from './restore/choose.ts';
 import {withoutKey} from './restore/merge-fit.ts';
 import {refusalOf, requireFreeNames, withoutPrimaryKey} from './restore/obstacles.ts';
+import {rehearseRestore} from './restore/rehearse.ts';
 import {
   askRestored,
   createScratch,
@@ -205,7 +206,11 @@ export class PostgresSource implements TableSource {
     return chooseTables(parts, wanted, schema);
   }
 
-  async survey({schemas}: Incoming, {mode}: {mode?: MergeMode | undefined}): Promise<TargetFindings> {
+  async survey(
+    incoming: Incoming,
+    {rehearse, mode}: {rehearse: boolean; mode?: MergeMode | undefined},
+  ): Promise<TargetFindings> {
+    const {schemas} = incoming;
     const connection = await this.#shared();
     const brings = new Map(schemas.map(({name, definition}) => [name, partsText(definition)]));
     const refusal = await refusalOf(connection);
@@ -216,10 +221,16 @@ export class PostgresSource implements TableSource {
     }
     try {
       await requireFreeNames(connection, storedTables(schemas));
-      return {brings, notices: []};
     } catch (error) {
       if (error instanceof BkpError) return {obstacle: error, brings, notices: []};
       throw error;
+    }
+    if (!rehearse) return {brings, notices: []};
+    const own = await this.#own('dry run');
+    try {
+      return {brings, ...(await rehearseRestore(own, incoming))};
+    } finally {
+      await own.close();
     }
   }
 

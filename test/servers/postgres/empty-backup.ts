@@ -1,4 +1,4 @@
-import type {DatabaseFacts, SchemaObject, TableSchema, TableSource} from '../../../src/sources/index.ts';
+import type {DatabaseFacts, SchemaObject, TableName, TableSchema, TableSource} from '../../../src/sources/index.ts';
 
 /** What a backup has of a database beside rows. */
 export type EmptyBackup = {
@@ -20,14 +20,15 @@ export async function takeSchema(
   return {schemas, objects: found, database, notices};
 }
 
-/** @returns notices */
+/** @param backup.published tables under other names @returns notices */
 export async function restoreSchema(
   target: TableSource,
-  {schemas, objects, database}: EmptyBackup,
+  backup: Omit<EmptyBackup, 'notices'> & {published?: ReadonlyMap<TableName, TableSchema>},
 ): Promise<readonly string[]> {
+  const {schemas, objects, database, published = new Map()} = backup;
   const notices: string[] = [];
   const notice = (text: string) => notices.push(text);
-  const staging = await target.stage(schemas, {id: 'schema', database, objects, bases: new Map()});
+  const staging = await target.stage(schemas, {id: 'schema', database, objects, published, bases: new Map()});
   try {
     await staging.finish({check: 'quick', notice});
     await staging.publish({notice});

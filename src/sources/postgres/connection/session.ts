@@ -34,12 +34,13 @@ const schemasOf = (searchPath: string) =>
  */
 export async function fixSettings(
   connection: Connection,
-  {lockTimeoutSeconds}: {lockTimeoutSeconds: number},
+  {lockTimeoutSeconds, statementTimeoutSeconds = 0}: {lockTimeoutSeconds: number; statementTimeoutSeconds?: number},
 ): Promise<void> {
   const {version, encoding} = connection.facts;
   const settings: Readonly<Record<string, string>> = {
     search_path: "''",
     ...endless(version),
+    statement_timeout: `'${statementTimeoutSeconds}s'`,
     lock_timeout: `'${lockTimeoutSeconds}s'`,
     row_security: 'off',
     DateStyle: "'ISO'",

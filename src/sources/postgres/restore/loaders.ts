@@ -28,6 +28,11 @@ export class Loaders {
     return new Loaders(connections);
   }
 
+  /** For a rehearsal, which loads nothing. */
+  static none(): Loaders {
+    return new Loaders([]);
+  }
+
   /** As many tables may be loaded at the same time. */
   get count(): number {
     return this.#connections.length;

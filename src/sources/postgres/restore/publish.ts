@@ -32,73 +32,97 @@ export type PublishOptions = {
   late: ReadonlyMap<TableName, LateRows>;
   /** Foreign keys of and to those, which are created then. */
   waiting: readonly TableStatement[];
-  resume: {owner: string; mark: Mark} | undefined;
+  /** Absent: no backup continues after the restore. */
+  resume?: {owner: string; mark: Mark} | undefined;
   leftOut: LeftOut;
 };
 
 export type TableStatement = {table: StoredTable; sql: string};
+
+/** Of each statement of a rehearsal. */
+export type Limits = {lockTimeoutSeconds: number; statementTimeoutSeconds: number};
+
+type Validation = {target: StoredTable; sql: string};
 
 /**
  * Moves all tables to their schemas in one transaction, with all that has an effect when rows are written: triggers,
  * rules, policies, foreign keys to other tables, grants, change tracking.
  */
 export async function publishTables(connection: Connection, options: PublishOptions): Promise<void> {
-  const {tables, targets, after, moves, leftOut, late} = options;
   // A backup by reading needs nothing in the database to be continued.
   const resume = options.resume && isScanMark(options.resume.mark) ? undefined : options.resume;
   if (resume !== undefined) await ensureShared(connection);
+  const validations = await connection.transaction('BEGIN', async () => {
+    const keys = await publishInTransaction(connection, options);
+    if (resume !== undefined) await resumeTracking(connection, options.tables, resume);
+    return keys;
+  });
+  for (const one of validations) await validateAfter(connection, one, options.leftOut);
+}
+
+/**
+ * @param limits of a rehearsal, which is rolled back. Absent: the tables have their rows
+ * @returns foreign keys to living tables, of which the rows are still to be compared
+ */
+export async function publishInTransaction(
+  connection: Connection,
+  options: PublishOptions,
+  limits?: Limits,
+): Promise<readonly Validation[]> {
+  const {tables, targets, after, moves, leftOut, late} = options;
   const targetOf = (table: StoredTable) => targets[tables.indexOf(table)]!;
-  const validations: {target: StoredTable; sql: string}[] = [];
+  const validations: Validation[] = [];
   const addOutside = async ({table, sql}: TableStatement, rewritten: (sql: string) => string) => {
     const steps = inTwoSteps(table, sql);
+    // Rolled back at once in a rehearsal: the lock of the living table stops its writers.
+    if (limits !== undefined) await connection.run('SAVEPOINT outside');
     await leftOut.try(connection, sql, {run: rewritten(steps?.add ?? sql), of: table.name});
+    if (limits !== undefined) await connection.run('ROLLBACK TO SAVEPOINT outside; RELEASE SAVEPOINT outside');
     const target = targetOf(table);
     if (steps !== undefined) validations.push({target, sql: validation(nameOf(target), steps.constraint)});
   };
-  await connection.transaction('BEGIN', async () => {
-    await fixSettings(connection, {lockTimeoutSeconds: 5});
-    await connection.run('SET LOCAL check_function_bodies = off; SET LOCAL client_min_messages = error');
-    await requireFreeNames(connection, targets);
-    const staged = (sql: string) => rewrite(sql, moves);
-    const outside = inOrder(tables, options.outside);
-    for (const one of outside) if (!late.has(one.table.name)) await addOutside(one, staged);
-    const last = inOrder(tables, ({finish}) => finish);
-    for (const {table, sql} of last.filter((one) => !isOfOwner(one))) {
-      await leftOut.try(connection, sql, {run: staged(sql), of: table.name});
+  await fixSettings(connection, limits ?? {lockTimeoutSeconds: 5});
+  await connection.run('SET LOCAL check_function_bodies = off; SET LOCAL client_min_messages = error');
+  await requireFreeNames(connection, targets);
+  const staged = (sql: string) => rewrite(sql, moves);
+  const outside = inOrder(tables, options.outside);
+  for (const one of outside) if (!late.has(one.table.name)) await addOutside(one, staged);
+  const last = inOrder(tables, ({finish}) => finish);
+  for (const {table, sql} of last.filter((one) => !isOfOwner(one))) {
+    await leftOut.try(connection, sql, {run: staged(sql), of: table.name});
+  }
+  const renames = tables.flatMap((table, at) => renamesOf(table, targets[at]!));
+  await renameStaged(connection, renames, moves);
+  await createSchemas(connection, renames);
+  for (const table of tables) await moveTable(connection, table, {target: targetOf(table), moves});
+  for (const target of targets) {
+    for (const {kind, relation, owner, of} of ownersIn(target)) {
+      const called = `${kind} ${qualified(...pairOf(relation))}`;
+      await leftOut.giveOwner(connection, {called, owner, of});
     }
-    const renames = tables.flatMap((table, at) => renamesOf(table, targets[at]!));
-    await renameStaged(connection, renames, moves);
-    await createSchemas(connection, renames);
-    for (const table of tables) await moveTable(connection, table, {target: targetOf(table), moves});
-    for (const target of targets) {
-      for (const {kind, relation, owner, of} of ownersIn(target)) {
-        const called = `${kind} ${qualified(...pairOf(relation))}`;
-        await leftOut.giveOwner(connection, {called, owner, of});
-      }
-    }
-    await createShared(connection, after, {leftOut, optional: true});
-    for (const table of tables) {
-      const rows = late.get(table.name);
-      if (rows !== undefined) await fillLate(connection, rows, targetOf(table));
-    }
-    const published = (sql: string) => rewrite(sql, new Map(), newNames(tables, targets));
-    const later = outside.filter(({table}) => late.has(table.name));
-    for (const one of [...options.waiting, ...later]) await addOutside(one, published);
-    // As when the application refreshes them: policies decide what their owners see.
-    await connection.run('SET LOCAL row_security = on');
-    for (const {called = '', isFilled = false, schema, name} of after) {
-      if (isFilled) await leftOut.try(connection, `REFRESH ${called}`, {of: `${schema}.${name}`});
-    }
-    await connection.run('SET LOCAL row_security = off');
-    for (const {table, sql} of last.filter(isOfOwner)) {
-      await leftOut.try(connection, sql, {run: published(sql), of: table.name});
-    }
-    if (resume !== undefined) await resumeTracking(connection, tables, resume);
-    await forgetMade(connection, options.schema);
-    await forgetPlan(connection, options.schema);
-    for (const schema of new Set([...moves.values(), options.schema])) await connection.run(`DROP SCHEMA ${schema}`);
-  });
-  for (const one of validations) await validateAfter(connection, one, leftOut);
+  }
+  await createShared(connection, after, {leftOut, optional: true});
+  for (const table of tables) {
+    const rows = late.get(table.name);
+    if (rows !== undefined) await fillLate(connection, rows, targetOf(table));
+  }
+  const published = (sql: string) => rewrite(sql, new Map(), newNames(tables, targets));
+  const later = outside.filter(({table}) => late.has(table.name));
+  for (const one of [...options.waiting, ...later]) await addOutside(one, published);
+  // As when the application refreshes them: policies decide what their owners see.
+  await connection.run('SET LOCAL row_security = on');
+  for (const {called = '', isFilled = false, schema, name} of after) {
+    // Without rows, its query may fail, or ask living tables for long.
+    if (isFilled && limits === undefined) await leftOut.try(connection, `REFRESH ${called}`, {of: `${schema}.${name}`});
+  }
+  await connection.run('SET LOCAL row_security = off');
+  for (const {table, sql} of last.filter(isOfOwner)) {
+    await leftOut.try(connection, sql, {run: published(sql), of: table.name});
+  }
+  await forgetMade(connection, options.schema);
+  await forgetPlan(connection, options.schema);
+  for (const schema of new Set([...moves.values(), options.schema])) await connection.run(`DROP SCHEMA ${schema}`);
+  return validations;
 }
 
 /** Indexes and own sequences have the owner of their table; partitions and statistics may have another one. */
@@ -139,11 +163,7 @@ function newNames(tables: readonly StoredTable[], targets: readonly StoredTable[
  * Compares the rows of a foreign key to a living table after they are visible: it takes long, and its lock would stop
  * the writers of that table. New rows are checked all the same.
  */
-async function validateAfter(
-  connection: Connection,
-  {target, sql}: {target: StoredTable; sql: string},
-  leftOut: LeftOut,
-): Promise<void> {
+async function validateAfter(connection: Connection, {target, sql}: Validation, leftOut: LeftOut): Promise<void> {
   try {
     await buildOne(connection, sql);
   } catch (error) {

@@ -29,7 +29,7 @@ import {Loaders} from './loaders.ts';
 import {recordMade, removeStaged} from './made.ts';
 import {compareTables, mergeTables} from './merge.ts';
 import {requireFreeNames} from './obstacles.ts';
-import {publishTables, type TableStatement} from './publish.ts';
+import {type Limits, type PublishOptions, publishInTransaction, publishTables, type TableStatement} from './publish.ts';
 import {createShared, neededShared, setSequence} from './shared.ts';
 import {
   inOrder,
@@ -166,11 +166,7 @@ export class PostgresStaging implements Staging {
     try {
       const tables = storedTables(schemas);
       const targets = storedTables(schemas.map((schema) => published.get(schema.name) ?? schema));
-      const after = storedAfter(objects);
-      // Partitions and statistics may be in other schemas than their table.
-      const own = targets.flatMap(({relations}) => relations.map((relation) => pairOf(relation)[0]));
-      const schemasOf = [...targets, ...after].map(({schema}) => schema);
-      const shared = neededShared(sharedObjects(database), [...own, ...schemasOf]);
+      const shared = sharedOf({database, targets, objects});
       if (mode === undefined) await requireFreeNames(connection, targets);
       loaders = await Loaders.open(reconnect, connections);
       const staging = new PostgresStaging(connection, reconnect, {id, tables, targets, objects, mode, plan, loaders});
@@ -187,9 +183,54 @@ export class PostgresStaging implements Staging {
     }
   }
 
-  async #createTables(shared: readonly SharedObject[]): Promise<void> {
+  /**
+   * Creates and publishes everything without rows, in a transaction that the caller rolls back.
+   * @param what.targets the same tables under the names that they get, in the same order
+   * @throws BkpError what the restore would fail with
+   */
+  static async rehearse(
+    connection: Connection,
+    what: {
+      stored: readonly TableSchema[];
+      targets: readonly TableSchema[];
+      objects: readonly SchemaObject[];
+      database: DatabaseFacts;
+    },
+    {limits, notice}: {limits: Limits; notice: (text: string) => void},
+  ): Promise<void> {
+    const [tables, targets] = [storedTables(what.stored), storedTables(what.targets)];
+    const {objects, database} = what;
+    const shared = sharedOf({database, targets, objects});
+    // Of this session alone: another dry run may be under way.
+    const id = `dry run ${connection.pid}`;
+    const [mode, plan, loaders] = [undefined, undefined, Loaders.none()];
+    const reconnect = () => Promise.resolve(connection);
+    const staging = new PostgresStaging(connection, reconnect, {id, tables, targets, objects, mode, plan, loaders});
+    await staging.#createTables(shared, limits);
+    await fixSettings(connection, limits);
+    await connection.run('SET LOCAL client_min_messages = error');
+    const run = ({sql}: TableStatement) => connection.run(staging.#staged(sql));
+    for (const load of staging.#loads.values()) {
+      for (const one of inOrder([load.table], ({constraints, indexes}) => [...constraints, ...indexes])) await run(one);
+    }
+    const isInside = (table: StoredTable) => table.references.filter((sql) => staging.#isInside(sql));
+    for (const one of inOrder(tables, isInside)) {
+      if (staging.#isLate(one.table, one.sql)) staging.#waiting.push(one);
+      else await run(one);
+    }
+    for (const table of tables) await staging.#setSequences(table);
+    for (const text of staging.#told) notice(text);
+    const leftOut = new LeftOut(notice);
+    await publishInTransaction(connection, staging.#publishing(leftOut), limits);
+    leftOut.end();
+  }
+
+  async #createTables(
+    shared: readonly SharedObject[],
+    limits: Partial<Limits> & Pick<Limits, 'lockTimeoutSeconds'> = {lockTimeoutSeconds: 30},
+  ): Promise<void> {
     const connection = this.#connection;
-    await fixSettings(connection, {lockTimeoutSeconds: 30});
+    await fixSettings(connection, limits);
     await connection.run('SET LOCAL check_function_bodies = off; SET LOCAL client_min_messages = error');
     const leftOut = new LeftOut((text) => this.#told.push(text));
     // The living tables have what they need.
@@ -348,10 +389,17 @@ export class PostgresStaging implements Staging {
     signal?.throwIfAborted();
     for (const text of this.#told) notice?.(text);
     const leftOut = new LeftOut(notice);
+    await publishTables(this.#connection, {...this.#publishing(leftOut), resume});
+    this.#isPublished = true;
+    leftOut.end();
+    this.#tellBroken(leftOut);
+  }
+
+  #publishing(leftOut: LeftOut): PublishOptions {
     const late = [...this.#loads].flatMap(([name, load]) =>
       load.late === undefined ? [] : [[name, load.late] as const],
     );
-    await publishTables(this.#connection, {
+    return {
       tables: [...this.#tables.values()],
       targets: this.#targets,
       after: this.#after,
@@ -360,12 +408,8 @@ export class PostgresStaging implements Staging {
       outside: (table) => table.references.filter((sql) => !this.#isInside(sql)),
       late: new Map(late),
       waiting: this.#waiting,
-      resume,
       leftOut,
-    });
-    this.#isPublished = true;
-    leftOut.end();
-    this.#tellBroken(leftOut);
+    };
   }
 
   #tellBroken(leftOut: LeftOut): void {
@@ -461,6 +505,19 @@ export class PostgresStaging implements Staging {
   #staged(sql: string): string {
     return rewrite(sql, this.#moves);
   }
+}
+
+/** What must exist before the tables. */
+function sharedOf(of: {
+  database: DatabaseFacts;
+  targets: readonly StoredTable[];
+  objects: readonly SchemaObject[];
+}): readonly SharedObject[] {
+  const {database, targets, objects} = of;
+  // Partitions and statistics may be in other schemas than their table.
+  const own = targets.flatMap(({relations}) => relations.map((relation) => pairOf(relation)[0]));
+  const schemas = [...targets, ...storedAfter(objects)].map(({schema}) => schema);
+  return neededShared(sharedObjects(database), [...own, ...schemas]);
 }
 
 /**
