@@ -1,4 +1,5 @@
 import {BkpError} from '../errors/index.ts';
+import {quoteName} from '../lib/statement-name.ts';
 import {printable} from '../lib/text.ts';
 import {relativeMicros, secondsText} from '../lib/time.ts';
 import type {BackupRef, Name} from './statement.ts';
@@ -57,12 +58,6 @@ export function backupRef(ref: BackupRef, nowMicros: number): {collection: strin
     );
   }
   return {collection, point: absolute(path.slice(slash + 1), nowMicros)};
-}
-
-/** A name as it is typed in a statement, in backticks if it needs them. */
-export function quoteName(name: string, {always = false} = {}): string {
-  const bare = /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) && !/^(database|abort|collection)$/i.test(name);
-  return bare && !always ? name : `\`${name.replaceAll('`', '``')}\``;
 }
 
 /** A string as it is typed in a statement. */

@@ -1,10 +1,10 @@
 import {BkpError, didYouMean, unreachable} from '../errors/index.ts';
+import {quoteName} from '../lib/statement-name.ts';
 import {printable} from '../lib/text.ts';
 import {excerpt} from './excerpt.ts';
 import {hideSecrets} from './hide-secrets.ts';
 import {keywords} from './keywords.ts';
 import {type Lexeme, lexemes} from './lexemes.ts';
-import {quoteName} from './names.ts';
 import type {Place} from './statement.ts';
 
 /** An expectation of the generated parser; descriptions are the names of rules in the grammar. */

@@ -1,4 +1,4 @@
-import {quoteName} from './names.ts';
+import {quoteName} from '../lib/statement-name.ts';
 import type {Setting, Statement, WantedBackup} from './statement.ts';
 
 /** Where a name stands that was not typed in a text. */

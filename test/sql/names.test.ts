@@ -1,5 +1,5 @@
 import {expect, test} from 'vitest';
-import {backupRef, collectionName, quoteName, tableName} from '../../src/sql/index.ts';
+import {backupRef, collectionName, keywords, parse, quoteName, tableName} from '../../src/sql/index.ts';
 
 const name = (text: string) => ({text, place: {line: 1, column: 1}});
 const at = (text: string, point?: string) =>
@@ -116,10 +116,22 @@ test.each([
   ['incremental', 'incremental'],
   ['database', '`database`'],
   ['ABORT', '`ABORT`'],
+  ['table', '`table`'],
   ['my-shop', '`my-shop`'],
   ['1a', '`1a`'],
   ['a`b', '`a``b`'],
   ['', '``'],
 ])('quoteName writes %s as %s', (text, typed) => {
   expect(quoteName(text)).toBe(typed);
+});
+
+test.each([...keywords])('a table and a collection can be called %s where quoteName writes it', (word) => {
+  const name = quoteName(word);
+  for (const statement of [
+    `RESTORE ${name} TABLE a, ${name} AT 'latest'`,
+    `BACKUP ${name}`,
+    `DROP BACKUP ${name} AT 'x'`,
+  ]) {
+    expect(() => parse(statement), statement).not.toThrow();
+  }
 });

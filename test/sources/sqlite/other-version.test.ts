@@ -42,6 +42,19 @@ test.each([false, true])(
   },
 );
 
+test('the step that is named can be typed for a table whose name needs quotes', async () => {
+  const database = new Database(
+    `CREATE TABLE "a""b" (id INTEGER PRIMARY KEY, b); INSERT INTO "a""b" VALUES (1, 0.436158314811154083);
+     CREATE INDEX ke ON "a""b" (b || 'z')`,
+  );
+  const backup = await takeFull(database.source, {tables: ['a"b']});
+  database.exec('DELETE FROM "a""b"');
+  writtenByOlder(database);
+  await expect(merge(database.source, backup, 'merge')).rejects.toMatchObject({
+    next: expect.stringContaining('TABLE `a"b` AS `a"b_before`'),
+  });
+});
+
 test('where the values are the same in both versions, rows come back, and REINDEX is advised', async () => {
   const database = new Database(`${reals} CREATE INDEX ke ON k (lower(c)); CREATE INDEX plain ON k (b)`);
   const {merged, notices} = await mergedBack(database);

@@ -1,4 +1,5 @@
 import {BkpError} from '../../../errors/index.ts';
+import {quoteName} from '../../../lib/statement-name.ts';
 import {namesOf} from '../catalog/depends.ts';
 import type {Connection} from '../connection/connection.ts';
 import type {Gap} from '../schema/closure.ts';
@@ -40,7 +41,7 @@ export async function requireClosed(
     const found = required.map(({missing, isLate}) => ({...names.get(missing)!, isLate}));
     const without = 'leave out the table that uses it: EXCEPT (TABLE …), or a collection of the other tables';
     const canBeAdded = found.every(({type, isLate}) => type === 'table' && !isLate);
-    const added = [...new Set(found.map(({name}) => `ADD TABLE ${name}`))].join(', ');
+    const added = [...new Set(found.map(({name}) => `ADD TABLE ${inStatement(name)}`))].join(', ');
     throw new BkpError('UNSUPPORTED', why(first), {
       cause: 'no restore could create it in an empty database',
       details: others.slice(0, mostNamed).map(why),
@@ -53,6 +54,9 @@ export async function requireClosed(
   const optional = gaps.filter(({isLate}) => !isLate).map(why);
   if (optional.length > 0) notice(`a restore where that is missing leaves it out: ${listed(optional, '; ')}`);
 }
+
+/** `public.orders` as it is, `public."my orders"` in backticks. */
+const inStatement = (name: string) => (/^[\w.]+$/.test(name) ? name : quoteName(name));
 
 /** @throws BkpError `UNSUPPORTED` if no restore could create what a table needs */
 function requireNotEntangled({entangled: [first]}: Selection): void {

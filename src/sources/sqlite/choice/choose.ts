@@ -1,5 +1,6 @@
 import {BkpError, didYouMean} from '../../../errors/index.ts';
 import {quotedName} from '../../../lib/sqlite-tokens.ts';
+import {quoteName} from '../../../lib/statement-name.ts';
 import type {BackupParts, Choice, SchemaObject, TableName, TableSchema, WantedTable} from '../../source.ts';
 import {findTable} from '../catalog/catalog.ts';
 import {foldName} from '../engine/quote.ts';
@@ -158,7 +159,7 @@ function listed(names: readonly string[]): string {
 function shadowTable(table: TableName, owner: string): BkpError {
   return new BkpError('UNSUPPORTED', `${table} holds the rows of the virtual table ${owner}`, {
     cause: 'without its other tables it would not match them',
-    next: `name the virtual table, which brings all of them: TABLE ${owner}`,
+    next: `name the virtual table, which brings all of them: TABLE ${quoteName(owner)}`,
     context: {table},
   });
 }

@@ -1,4 +1,5 @@
 import {BkpError} from '../../../errors/index.ts';
+import {quoteName} from '../../../lib/statement-name.ts';
 import type {MergeMode} from '../../source.ts';
 import {foldName} from '../engine/quote.ts';
 import {isSameStatement} from '../engine/sql-text.ts';
@@ -59,7 +60,8 @@ export function addedColumns({table, stored}: MergedPair): readonly Column[] {
 
 /** The next step where the rows of the backup cannot go into the table. */
 export function underAnotherName({name}: Table): string {
-  return `restore it under another name (TABLE ${name} AS ${name}_before), and copy what you need`;
+  const copy = `TABLE ${quoteName(name)} AS ${quoteName(`${name}_before`)}`;
+  return `restore it under another name (${copy}), and copy what you need`;
 }
 
 /** `isExact`: no value of the backup is lost if rows come back nevertheless. */
