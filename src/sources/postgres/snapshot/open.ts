@@ -80,9 +80,26 @@ export async function openSnapshot(
       notice: asked.notice,
     });
   } catch (error) {
+    const why = asked.signal?.aborted ? undefined : await whyTablesChanged(connection, asked, error);
     await connection.close();
-    throw error;
+    throw why ?? error;
   }
+}
+
+/** A table that was dropped or renamed after the listing makes whatever meets it first fail: a lock, pg_dump. */
+async function whyTablesChanged(
+  connection: Connection,
+  {known}: SnapshotOptions,
+  error: unknown,
+): Promise<BkpError | undefined> {
+  if (known === undefined || !(error instanceof BkpError) || error.code === 'SOURCE_LOCKED') return undefined;
+  try {
+    await connection.run('ROLLBACK');
+    await requireKnown(connection, known);
+  } catch (found) {
+    if (found instanceof BkpError && found.code === 'BUSY') return found;
+  }
+  return undefined;
 }
 
 async function isMuchLogged(connection: Connection, relations: readonly Relation[]): Promise<boolean> {

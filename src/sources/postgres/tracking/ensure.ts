@@ -62,11 +62,15 @@ export async function ensureTracked(
   }
 }
 
-/** The same in a transaction of the caller. */
+/**
+ * The same in a transaction of the caller.
+ * @throws BkpError `BUSY` when it is no longer the table that was listed
+ */
 export async function trackInTransaction(connection: Connection, relation: Relation): Promise<boolean> {
   const {table, made} = await wantedOf(connection, relation);
   if (await isTracked(connection, table.oid, made)) return false;
   await connection.run(`LOCK TABLE ONLY ${table.name} IN SHARE ROW EXCLUSIVE MODE`);
+  await requireUnchanged(connection, relation, {table, made});
   await connection.run('SET LOCAL client_min_messages = error');
   await connection.run(dropTableObjects(table.oid));
   for (const [stray] of await connection.rows(strayTriggersQuery(table.oid))) {
@@ -96,6 +100,22 @@ async function giveToOwner(connection: Connection, oid: number): Promise<void> {
         WHERE p.pronamespace = n.oid AND p.proname ~ '^log_${oid}_') made (object, owner)
     WHERE n.nspname = '_bkp' AND made.owner <> n.nspowner`);
   for (const [statement] of statements) await connection.run(statement!);
+}
+
+/** Until the lock, its key may have been changed or dropped, and its name have become that of another table. */
+async function requireUnchanged(
+  connection: Connection,
+  relation: Relation,
+  {table, made}: {table: TrackedTable; made: string},
+): Promise<void> {
+  const named = await connection.value('SELECT to_regclass($1)::oid', [table.name]);
+  const isSame = Number(named) === table.oid && (await wantedOf(connection, relation)).made === made;
+  if (isSame && table.key.length > 0) return;
+  throw new BkpError('BUSY', `the key or the name of ${relation.name} was changed while the backup began`, {
+    next: 'give the statement again',
+    context: {table: relation.name},
+    retryable: true,
+  });
 }
 
 /** The table as its tracking must be made, and a hash of that. */
