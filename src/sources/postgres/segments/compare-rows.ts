@@ -13,6 +13,11 @@ const largestSegmentBytes = 4 * 1024 * 1024;
 /** Of one range, so that its lines fit into memory and into strings. */
 const mostRangeBytes = 32 * 1024 * 1024;
 
+/** So many ranges of the base are asked for before the first of them has come: the store may be far away. */
+const mostAhead = 4;
+/** Of rows of now that wait for them, unless a single range has more. */
+const mostAheadBytes = 16 * 1024 * 1024;
+
 export type TableToCompare = {
   /** For small questions. */
   leader: Connection;
@@ -50,6 +55,13 @@ export async function compareRows(table: TableToCompare, differences: Difference
   for (const range of unchanged) content.addMeasured(range.measured!);
   const changed = ranges.filter((range) => !unchanged.has(range));
   let fits = true;
+  const ahead: {before: Promise<readonly Uint8Array[]>; now: readonly Uint8Array[]}[] = [];
+  const aheadBytes = () => ahead.reduce((sum, {now}) => sum + lengthOf(now), 0);
+  const compareFirst = async () => {
+    const {before, now} = ahead.shift()!;
+    const known = await before;
+    fits &&= lengthOf(known) <= mostRangeBytes && differences.add(known, now);
+  };
   for await (const {range, now, measured} of readRanges(table, changed, () => fits)) {
     // What is being read is read to its end: only the end of the connection would stop the server.
     if (!fits) continue;
@@ -57,13 +69,23 @@ export async function compareRows(table: TableToCompare, differences: Difference
     const {rows, sum} = range.measured ?? {};
     if (rows === measured.rows && sum === measured.sum) {
       if (now !== undefined) differences.addSame(now);
-    } else {
-      const before: Uint8Array[] = [];
-      for (const segment of range.segments) before.push(await table.stored.segment(segment));
-      fits = now !== undefined && lengthOf(before) <= mostRangeBytes && differences.add(before, now);
+    } else if (now === undefined) fits = false;
+    else {
+      const before = segmentsOf(table.stored, range.segments);
+      // An error is thrown when it is this range's turn.
+      before.catch(() => {});
+      ahead.push({before, now});
+      while (ahead.length > mostAhead || (ahead.length > 1 && aheadBytes() > mostAheadBytes)) await compareFirst();
     }
   }
+  while (fits && ahead.length > 0) await compareFirst();
   return fits ? content.content() : undefined;
+}
+
+async function segmentsOf(stored: StoredRows, segments: readonly number[]): Promise<readonly Uint8Array[]> {
+  const parts: Uint8Array[] = [];
+  for (const segment of segments) parts.push(await stored.segment(segment));
+  return parts;
 }
 
 /** @returns undefined if not each segment of the base is in exactly one of them */
