@@ -2,10 +2,13 @@ import {mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
-import {afterEach, beforeEach, expect, test} from 'vitest';
+import {afterEach, beforeEach, expect, test, vi} from 'vitest';
+import {requireTable} from '../../../src/sources/sqlite/catalog/catalog.ts';
 import {Connection} from '../../../src/sources/sqlite/engine/connection.ts';
 import {schemaRows} from '../../../src/sources/sqlite/engine/schema-rows.ts';
 import {exchangeRoots} from '../../../src/sources/sqlite/engine/schema-table.ts';
+import {removeTracking, trackedTables} from '../../../src/sources/sqlite/tracking/inventory.ts';
+import {ensureTracking} from '../../../src/sources/sqlite/tracking/tracking.ts';
 
 let folder: string;
 let connection: Connection;
@@ -59,4 +62,21 @@ test('they are read once, and again after the schema changed in whichever way', 
   other.exec('CREATE TABLE h (x)');
   other.close();
   expect(names()).toContain('h');
+});
+
+test('tracking of many tables begins and ends without reading the schema for each one', () => {
+  for (let n = 0; n < 40; n++) connection.exec(`CREATE TABLE t${n} (id INTEGER PRIMARY KEY)`);
+  const tables = Array.from({length: 40}, (_, n) => requireTable(connection, `t${n}`));
+  const all = vi.spyOn(connection, 'all');
+  connection.write(() => ensureTracking(connection, tables));
+  expect(trackedTables(connection)).toHaveLength(40);
+  connection.write(() =>
+    removeTracking(
+      connection,
+      tables.map(({name}) => name),
+    ),
+  );
+  expect(trackedTables(connection)).toEqual([]);
+  const reads = all.mock.calls.filter(([sql]) => sql.includes('main.sqlite_schema'));
+  expect(reads.length).toBeLessThan(10);
 });

@@ -1,6 +1,7 @@
 import type {TableName} from '../../source.ts';
 import type {Connection} from '../engine/connection.ts';
 import {foldName, quoteName} from '../engine/quote.ts';
+import {withSchemaInMemory} from '../engine/schema-in-memory.ts';
 import {schemaRows} from '../engine/schema-rows.ts';
 import {logName, rowName} from '../triggers/names.ts';
 import {hasOwnTable, isOwnTable, trackedBy} from '../triggers/own-objects.ts';
@@ -45,13 +46,17 @@ export function removeTracking(connection: Connection, names: readonly TableName
   const wanted = new Set(names.map(foldName));
   const found = trackedTables(connection).filter(({name}) => wanted.has(foldName(name)));
   const isMarked = hasOwnTable(connection, marks);
+  if (found.length > 0) withSchemaInMemory(connection, () => drop(connection, found));
+  if (!isMarked) return;
+  for (const {name} of connection.all(`SELECT DISTINCT name FROM main.${marks}`)) {
+    if (wanted.has(foldName(String(name)))) connection.run(`DELETE FROM main.${marks} WHERE name = ?`, name!);
+  }
+}
+
+function drop(connection: Connection, found: readonly Tracked[]): void {
   for (const {name, log, row, triggers} of found) {
     for (const trigger of triggers) connection.exec(`DROP TRIGGER IF EXISTS main.${quoteName(trigger.name)}`);
     if (row) connection.exec(`DROP TABLE IF EXISTS main.${quoteName(rowName(name))}`);
     if (log) connection.exec(`DROP TABLE IF EXISTS main.${quoteName(logName(name))}`);
-  }
-  if (!isMarked) return;
-  for (const {name} of connection.all(`SELECT DISTINCT name FROM main.${marks}`)) {
-    if (wanted.has(foldName(String(name)))) connection.run(`DELETE FROM main.${marks} WHERE name = ?`, name!);
   }
 }

@@ -2,6 +2,7 @@ import {randomInt} from 'node:crypto';
 import type {TableName} from '../../source.ts';
 import type {Connection} from '../engine/connection.ts';
 import {quoteName} from '../engine/quote.ts';
+import {withSchemaInMemory} from '../engine/schema-in-memory.ts';
 import {schemaRows} from '../engine/schema-rows.ts';
 import {trackingObstacle} from '../schema/obstacles.ts';
 import type {Table} from '../schema/table.ts';
@@ -24,16 +25,24 @@ export function ensureTracking(connection: Connection, tables: readonly Table[])
   createOwnTables(connection);
   // Each statement that changes the schema makes SQLite's tables of it, and bkp's, out of date: look first.
   const wanting = tables.filter((table) => trackingFault(connection, table) !== undefined);
+  if (wanting.length > 0) withSchemaInMemory(connection, () => track(connection, wanting));
+}
+
+function track(connection: Connection, wanting: readonly Table[]): void {
   removeTracking(
     connection,
     wanting.map(({name}) => name),
   );
-  for (const table of wanting) {
-    const log = logTable(table);
-    const row = rowTable(table);
-    const triggers = trackingTriggers(table);
+  const coming = wanting.map((table) => ({
+    log: logTable(table),
+    row: rowTable(table),
+    triggers: trackingTriggers(table),
+  }));
+  for (const {log, row, triggers} of coming) {
     for (const {name} of [log, ...(row ? [row] : [])]) requireFreeName(connection, 'table', name);
     for (const {name} of triggers) requireFreeName(connection, 'trigger', name);
+  }
+  for (const {log, row, triggers} of coming) {
     connection.exec(log.sql);
     const first = BigInt(randomInt(firstSeq, 2 * firstSeq));
     connection.run(`INSERT INTO main.${quoteName(log.name)} (seq) VALUES (?)`, first);
