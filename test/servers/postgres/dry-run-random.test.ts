@@ -95,10 +95,10 @@ const said = ({code, message, next, details}: BkpError) => ({
   ...{code, message: plain(message), next: next && plain(next)},
   details: details?.map(plain),
 });
-/** A dry run has no rows, so it refreshes no view. */
+/** A dry run has no rows, so it refreshes no view, and says so. */
 const comparable = (notices: readonly string[]) =>
   notices
-    .filter((notice) => !/: REFRESH /u.test(notice))
+    .filter((notice) => !/, which a dry run does not try$/u.test(notice))
     .map(plain)
     .toSorted();
 
@@ -138,7 +138,8 @@ for (const version of [15, 18] as const) {
         failed.map(({message}) => message),
       );
     if (failed.length > 0) throw failed[0];
-    if (runs > 4) expect(Math.min(ends.works, ends.fails), JSON.stringify(ends)).toBeGreaterThan(0);
+    // About three of ten fail: of a few, none may.
+    if (runs >= 40) expect(Math.min(ends.works, ends.fails), JSON.stringify(ends)).toBeGreaterThan(0);
   }, 3_000_000);
 }
 
