@@ -105,9 +105,11 @@ async function restoreParts(
     const phases = new RestorePhases({
       check: request.check,
       builds: tables.some(({layers}) => layers.length > 1 || recordsBaseOf(layers) === undefined),
-      into: mode !== undefined ? 'tables' : (await source.origin()) === undefined ? 'file' : 'database',
+      into: await whatGetsThem(source, mode),
     });
+    let isLoaded = false;
     const loading: WorkTools['progress'] = (state) => {
+      if (isLoaded) return tools.progress({...state, phase: 'Indexes', whole: phases.whole('Indexes')});
       const share = logicalBytes === 0 ? 0 : Math.min(1, state.bytesDone / logicalBytes);
       tools.progress({...state, whole: phases.whole(state.phase, share)});
     };
@@ -124,12 +126,19 @@ async function restoreParts(
     const {concurrency = 1} = staging;
     // The largest tables first, so that none of them is left when all others are there.
     const size = (table: TableBackup) => bytesToLoad(staging, backup, table);
+    let toLoad = tables.filter((table) => !isThere(table)).length;
     const ordered = concurrency === 1 ? tables : tables.toSorted((a, b) => size(b) - size(a));
     await forEachConcurrent(ordered, concurrency, async (table) => {
       signal.throwIfAborted();
       const {schema, layers} = table;
       if (!isThere(table)) {
         for (const layer of layers) await loadLayer({...target, applied}, backup, schema.name, layer);
+        toLoad -= 1;
+        // The indexes of the last tables are all that is left then.
+        if (toLoad === 0 && staging.complete !== undefined) {
+          isLoaded = true;
+          begin('Indexes');
+        }
         await staging.complete?.(schema.name, signal);
       }
       meter.item();
@@ -161,6 +170,15 @@ async function restoreParts(
     // After a publish, nothing is left to discard.
     if (!isLeft) await staging.discard();
   }
+}
+
+async function whatGetsThem(
+  source: TableSource,
+  mode: MergeMode | undefined,
+): Promise<'file' | 'database' | 'server' | 'tables'> {
+  if (mode !== undefined) return 'tables';
+  if (source.abilities.beside === 'schema') return 'server';
+  return (await source.origin()) === undefined ? 'file' : 'database';
 }
 
 const storeIsAway = (error: unknown) => error instanceof BkpError && error.code === 'STORE_UNAVAILABLE';
