@@ -369,12 +369,14 @@ export interface Staging {
    * All tables become visible in one transaction, or none does.
    * @param options.resume start tracking for this owner in the same transaction, from `mark` on
    * @param options.notice receives what was left out because something that it needs is missing
+   * @param options.missing receives what had content in the source and has none: a view that cannot be refreshed
    * @throws BkpError `TABLE_EXISTS` when a target appeared meanwhile
    */
   publish(options: {
     resume?: {owner: string; mark: Mark} | undefined;
     signal?: AbortSignal | undefined;
     notice?: ((text: string) => void) | undefined;
+    missing?: ((part: {name: string; why: string}) => void) | undefined;
   }): Promise<void>;
   /**
    * Instead of `publish`, for tables that were staged with a `mode`: brings the living tables to their state in

@@ -17,8 +17,11 @@ export const drillCollection: Run<'drill'> = async (work, order) => {
     const {checkSeconds: seconds} = await work.deps.settings();
     const check = async (sql: string) => ({sql, ...(await ask(sql, {seconds, signal: work.signal}))});
     const tools = {...work, scratch, check, verify, ...reported(work)};
-    const {rows, logicalBytes} = await drill(tools, {collection, backup, queries});
-    return {backup: `${collection}/${backup}`, rows, logicalBytes};
+    const {rows, logicalBytes, missing} = await drill(tools, {collection, backup, queries});
+    return {
+      ...{backup: `${collection}/${backup}`, rows, logicalBytes},
+      ...(missing === undefined ? {} : {missing}),
+    };
   });
 };
 

@@ -48,7 +48,7 @@ const shares = {restore: {from: 0, to: 0.9}, queries: {from: 0.95, to: 1}};
 
 type Verified = Awaited<ReturnType<DrillTools['verify']>>;
 
-export type DrillReport = KeptReport & {rows: number; logicalBytes: number};
+export type DrillReport = KeptReport & Pick<RestoreReport, 'rows' | 'logicalBytes' | 'missing'>;
 
 /**
  * Restores a backup into a scratch database as RESTORE does, with the database's own full check, compares it with what
@@ -105,7 +105,10 @@ export async function drill(tools: DrillTools, request: DrillRequest): Promise<D
   const hasPassed = restored !== undefined && faults.length === 0;
   if (hasPassed) await recordDrill(record, backup.streams, tools);
   const kept = await keepReport(tools, manifestKey(collection, name), draft);
-  if (hasPassed) return {...kept, rows: restored.rows, logicalBytes: restored.logicalBytes};
+  if (hasPassed) {
+    const {rows, logicalBytes, missing} = restored;
+    return {...kept, rows, logicalBytes, ...(missing === undefined ? {} : {missing})};
+  }
   throw new BkpError('DAMAGE_FOUND', `the drill of ${collection}/${name} failed`, {
     details: faults,
     next: `bkp report ${quoteName(collection)} shows the report; an earlier backup may pass: VERIFY … AT '…'`,
@@ -166,12 +169,15 @@ function statementsOf(
     ],
     notChecked: [
       ...verified.notChecked,
+      ...(restored.missing ?? []).map(({name, why}) => `${sentence(name)} is missing after a restore: ${why}.`),
       ...(unknown.length > 0 ? [`The backup recorded no hash of the values of ${namesOf(unknown)}.`] : []),
       ...(uncounted.length > 0 ? [`It recorded no number of rows of ${namesOf(uncounted)}.`] : []),
       "Whether the backup is what the database contained: LEVEL='source' compares them.",
     ],
   };
 }
+
+const sentence = (text: string) => text.slice(0, 1).toUpperCase() + text.slice(1);
 
 function comparedTables({body}: Backup, {published}: RestoreReport): Report['tables'] {
   return body.tables.map((table) => {

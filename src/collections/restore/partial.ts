@@ -13,19 +13,19 @@ type Tools = Pick<WorkTools, 'signal' | 'progress' | 'notice'> & {vault: VaultRe
  * @returns its report, with what is missing if anything is
  * @throws BkpError the first damage if no table is left; what `restore` throws for another reason
  */
-export async function restoreIntact<Report extends object>(
+export async function restoreIntact<Report extends {missing?: readonly MissingPart[]}>(
   tools: Tools,
   backup: Backup,
   parts: RestoredParts,
   restore: (intact: RestoredParts) => Promise<Report>,
-): Promise<Report & {missing?: readonly MissingPart[]}> {
+): Promise<Report> {
   const missing: MissingPart[] = [];
   let left = parts;
   let isChecked = false;
   for (;;) {
     try {
       const report = await restore(left);
-      return missing.length === 0 ? report : {...report, missing};
+      return missing.length === 0 ? report : {...report, missing: [...missing, ...(report.missing ?? [])]};
     } catch (error) {
       if (!isDamage(error)) throw error;
       const named = withoutNamed(left, error);

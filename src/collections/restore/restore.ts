@@ -40,7 +40,7 @@ export type RestoreReport = {
   published: readonly PublishedTable[];
   /** With a mode: what was done with the rows of each table. */
   merged?: readonly MergedTable[];
-  /** What the backup has and cannot bring; only of a partial restore, and never empty. */
+  /** What the backup has and a partial restore cannot bring, and content of views that stay empty. Never empty. */
   missing?: readonly MissingPart[];
 };
 
@@ -160,9 +160,11 @@ async function restoreParts(
     }
     begin('Publish');
     const resume = isWhole ? await resumption(live, backup, source) : undefined;
-    await staging.publish({resume, signal, notice: tools.notice});
+    const missing: MissingPart[] = [];
+    await staging.publish({resume, signal, notice: tools.notice, missing: (part) => missing.push(part)});
     const rows = published.reduce((sum, table) => sum + table.rows, 0);
-    return {backup: backup.body.backup, rows, logicalBytes, tables: tables.length, published};
+    const report = {backup: backup.body.backup, rows, logicalBytes, tables: tables.length, published};
+    return missing.length === 0 ? report : {...report, missing};
   } catch (error) {
     isLeft = storeIsAway(error) && !signal.aborted && ((await staging.leave?.()) ?? false);
     throw isLeft ? continuable(error as BkpError) : error;

@@ -2,6 +2,7 @@ import {BkpError} from '../../../errors/index.ts';
 import type {Mark, TableName} from '../../source.ts';
 import {findRelation} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
+import {serverWords} from '../connection/errors.ts';
 import {qualified, quoteIdent, unquoted} from '../connection/quote.ts';
 import {fixSettings} from '../connection/session.ts';
 import {asIdent, type Moves, movedKeys, moveKey, rewrite} from '../schema/rewrite.ts';
@@ -35,7 +36,11 @@ export type PublishOptions = {
   /** Absent: no backup continues after the restore. */
   resume?: {owner: string; mark: Mark} | undefined;
   leftOut: LeftOut;
+  /** Receives views that had rows and stay empty. */
+  missing?: MissingContent | undefined;
 };
+
+type MissingContent = (part: {name: string; why: string}) => void;
 
 export type TableStatement = {table: StoredTable; sql: string};
 
@@ -111,10 +116,9 @@ export async function publishInTransaction(
   for (const one of [...options.waiting, ...later]) await addOutside(one, published);
   // As when the application refreshes them: policies decide what their owners see.
   await connection.run('SET LOCAL row_security = on');
-  for (const {called = '', isFilled = false, schema, name} of after) {
-    // Without rows, its query may fail, or ask living tables for long.
-    if (isFilled && limits === undefined) await leftOut.try(connection, `REFRESH ${called}`, {of: `${schema}.${name}`});
-  }
+  // Without rows, its query may fail, or ask living tables for long.
+  const filled = limits === undefined ? after.filter(({isFilled}) => isFilled) : [];
+  for (const view of filled) await refresh(connection, view, options.missing);
   await connection.run('SET LOCAL row_security = off');
   for (const {table, sql} of last.filter(isOfOwner)) {
     await leftOut.try(connection, sql, {run: published(sql), of: table.name});
@@ -123,6 +127,23 @@ export async function publishInTransaction(
   await forgetPlan(connection, options.schema);
   for (const schema of new Set([...moves.values(), options.schema])) await connection.run(`DROP SCHEMA ${schema}`);
   return validations;
+}
+
+async function refresh(
+  connection: Connection,
+  {called = '', schema, name}: SharedObject,
+  missing: MissingContent | undefined,
+): Promise<void> {
+  await connection.run('SAVEPOINT refresh');
+  try {
+    await connection.run(`REFRESH ${called}; RELEASE SAVEPOINT refresh`);
+  } catch (error) {
+    if (!(error instanceof BkpError)) throw error;
+    await connection.run('ROLLBACK TO SAVEPOINT refresh');
+    const isThere = (await connection.value('SELECT to_regclass($1)', [qualified(schema, name)])) !== undefined;
+    const why = isThere ? `${serverWords(error)}; REFRESH ${called} tries again` : 'the view could not be created';
+    missing?.({name: `the content of ${schema}.${name}`, why});
+  }
 }
 
 /** Indexes and own sequences have the owner of their table; partitions and statistics may have another one. */

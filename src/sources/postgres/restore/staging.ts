@@ -223,6 +223,8 @@ export class PostgresStaging implements Staging {
     const leftOut = new LeftOut(notice);
     await publishInTransaction(connection, staging.#publishing(leftOut), limits);
     leftOut.end();
+    const filled = staging.#after.filter(({isFilled}) => isFilled).map(({schema, name}) => `${schema}.${name}`);
+    if (filled.length > 0) notice(`the restore refreshes ${filled.join(', ')}, which a dry run does not try`);
   }
 
   async #createTables(
@@ -385,11 +387,11 @@ export class PostgresStaging implements Staging {
     });
   }
 
-  async publish({resume, signal, notice}: Parameters<Staging['publish']>[0]): Promise<void> {
+  async publish({resume, signal, notice, missing}: Parameters<Staging['publish']>[0]): Promise<void> {
     signal?.throwIfAborted();
     for (const text of this.#told) notice?.(text);
     const leftOut = new LeftOut(notice);
-    await publishTables(this.#connection, {...this.#publishing(leftOut), resume});
+    await publishTables(this.#connection, {...this.#publishing(leftOut), resume, missing});
     this.#isPublished = true;
     leftOut.end();
     this.#tellBroken(leftOut);
