@@ -90,3 +90,16 @@ test.for([15, 18] as const)(
     await target.exec('INSERT INTO a VALUES (7); ALTER TABLE ONLY b VALIDATE CONSTRAINT b_a_fkey');
   },
 );
+
+test('names of NOT NULL that a child has for a column of its parent come back', async () => {
+  const sql = `CREATE TABLE p (id int, "I d" int); CREATE TABLE "B b" (PRIMARY KEY (id, "I d")) INHERITS (p);
+    ALTER TABLE "B b" RENAME TO t; ALTER TABLE t RENAME CONSTRAINT "B b_id_not_null" TO "Q""'uoted";
+    INSERT INTO t VALUES (1, 2)`;
+  const source = await made(versions[18](), sql);
+  const full = await takeFull(source.source, {tables: ['public.p', 'public.t']});
+  const target = await made(versions[18](), 'SELECT 1');
+  await restore(target.source, full);
+  const names = '(SELECT conrelid::regclass, conname FROM pg_constraint WHERE conrelid > 16383 ORDER BY 1, 2)';
+  expect(await target.rows(names)).toEqual(await source.rows(names));
+  expect(await target.rows(values('t'))).toEqual(await source.rows(values('t')));
+});

@@ -25,6 +25,12 @@ const objects = `SELECT * FROM (
   UNION ALL SELECT 2615, n.oid, '', NULL, n.nspname FROM pg_namespace n
 ) found (class, oid, schema, of_table, own) WHERE schema !~ '^pg_'`;
 const classOfSchemas = 2615;
+const classOfTables = 1259;
+
+/** Names of `NOT NULL` that need quotes, which PostgreSQL has from version 18 on. */
+const notNulls = `SELECT o.conrelid, o.conname, quote_ident(o.conname), quote_ident(a.attname) FROM pg_constraint o
+  JOIN pg_attribute a ON a.attrelid = o.conrelid AND a.attnum = o.conkey[1]
+  WHERE o.contype = 'n' AND quote_ident(o.conname) <> o.conname`;
 
 /**
  * Names as they are: in its comments, pg_dump writes a space for each end of a line in a name (`sanitize_line` in
@@ -44,7 +50,8 @@ export async function withExactNames(connection: Connection, entries: readonly E
     roleRows.map(([name]) => name!),
     'role',
   );
-  return entries.map((entry) => {
+  const quoteNotNulls = await notNullQuoting(connection);
+  return entries.map(quoteNotNulls).map((entry) => {
     const exact = found.get(`${entry.classOid} ${entry.oid}`);
     const owner = roles(entry.owner);
     if (exact === undefined) {
@@ -55,6 +62,25 @@ export async function withExactNames(connection: Connection, entries: readonly E
     const {schema, table, own} = exact;
     return {...entry, owner, schema, own, name: table === null ? own : `${table} ${own}`};
   });
+}
+
+/**
+ * pg_dump 18 writes no quotes around the name of a `NOT NULL` of a column that the table inherits
+ * (`dumpTableSchema` in src/bin/pg_dump/pg_dump.c), so that the statement has another name or is none.
+ */
+async function notNullQuoting(connection: Connection): Promise<(entry: Entry) => Entry> {
+  const ofTables = Map.groupBy(await connection.rows(notNulls), ([table]) => Number(table));
+  return (entry) => {
+    if (entry.classOid !== classOfTables) return entry;
+    let {sql} = entry;
+    for (const [, name, quoted, column] of ofTables.get(entry.oid) ?? []) {
+      sql = sql.replace(
+        `\n    CONSTRAINT ${name} NOT NULL ${column}`,
+        () => `\n    CONSTRAINT ${quoted} NOT NULL ${column}`,
+      );
+    }
+    return {...entry, sql};
+  };
 }
 
 /** @returns the name that a comment means */
