@@ -3,19 +3,7 @@
 // shares no code with bkp, so that a fault of one is found by the other. It only reads the vault, and never replaces a
 // file. Slower than bkp; for the day on which nothing else is left.
 
-import {
-  argon2Sync,
-  createCipheriv,
-  createDecipheriv,
-  createHash,
-  createHmac,
-  createPrivateKey,
-  createPublicKey,
-  decapsulate,
-  diffieHellman,
-  hkdfSync,
-  timingSafeEqual,
-} from 'node:crypto';
+import * as crypto from 'node:crypto';
 import {
   closeSync,
   existsSync,
@@ -36,10 +24,34 @@ import {
   writeSync,
 } from 'node:fs';
 import {basename, dirname, join, resolve} from 'node:path';
-import {DatabaseSync} from 'node:sqlite';
 import {ReadStream} from 'node:tty';
 import {parseArgs} from 'node:util';
-import {zstdDecompressSync} from 'node:zlib';
+import * as zlib from 'node:zlib';
+
+// What an older Node lacks is not imported by name: its error would name a module instead of the version to get.
+const [major, minor] = process.versions.node.split('.').map(Number);
+if (major < 24 || (major === 24 && minor < 7)) {
+  process.stderr.write(
+    `bkp-reader: Node 24.7 or newer is needed, this is ${process.versions.node}; ` +
+      'get it from https://nodejs.org, or run it by: npx node@24 bkp-reader.mjs\n',
+  );
+  process.exit(1);
+}
+const {DatabaseSync} = await import('node:sqlite');
+const {zstdDecompressSync} = zlib;
+const {
+  argon2Sync,
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createHmac,
+  createPrivateKey,
+  createPublicKey,
+  decapsulate,
+  diffieHellman,
+  hkdfSync,
+  timingSafeEqual,
+} = crypto;
 
 const usage = `Usage: node bkp-reader.mjs STORE                          lists the backups in a folder with a vault
        node bkp-reader.mjs STORE NAME[/BACKUP] [--to PLACE]   restores one, the newest unless it is named
@@ -1550,7 +1562,7 @@ function produce(place, body) {
   say(`restored to ${place}`);
 }
 
-function list(store, folder) {
+function list(store, folder, given) {
   const found = contentsOf(store);
   if (found.length === 0) return say('the vault contains no backups');
   for (const {kind, name, backups, gone} of found) {
@@ -1560,12 +1572,15 @@ function list(store, folder) {
   }
   const {name, backups} = found.find((one) => one.backups.length > 0) ?? {};
   if (name === undefined) return;
-  say(`\nTo restore one: node ${basename(process.argv[1])} '${folder}' '${name}/${backups.at(-1).name}'`);
+  const secret = ['kit', 'password-file'].flatMap((option) =>
+    given[option] === undefined ? [] : ` --${option} '${given[option]}'`,
+  );
+  say(`\nTo restore one:\n  node ${basename(process.argv[1])} '${folder}' '${name}/${backups.at(-1).name}'${secret}`);
 }
 
 function summary({body}) {
   if (body.files !== undefined) return `${body.database.product}, ${body.files} files, ${body.bytes} bytes`;
-  return `${body.tables.length} tables: ${body.tables.map(({schema}) => schema.name).join(', ')}`;
+  return `${body.tables.length} table${body.tables.length === 1 ? '' : 's'}: ${body.tables.map(({schema}) => schema.name).join(', ')}`;
 }
 
 const namesIn = (named) => named.map(({name}) => name).join(', ');
@@ -1654,7 +1669,7 @@ function main() {
   if (values.help === true) return console.log(usage);
   if (positionals.length < 1 || positionals.length > 2) refuse(`what should be read?\n\n${usage}`);
   const store = openVault(positionals[0], values);
-  if (positionals.length === 1) list(store, positionals[0]);
+  if (positionals.length === 1) list(store, positionals[0], values);
   else restore(store, positionals[1], values);
 }
 

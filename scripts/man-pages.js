@@ -51,6 +51,13 @@ function rootPage(groups) {
           text(`Comes before ${setting.key} of the profile: ${setting.meaning}.`),
         ),
       ),
+      definition(
+        line(bold('BKP_PASSWORD_FILE'), ', \u2026'),
+        text(
+          'Names a file that contains the value. Each of these variables whose value may be a secret has one with ' +
+            `_FILE added: ${secretVariables().join(', ')}.`,
+        ),
+      ),
       definition(line(bold('NO_COLOR'), ', ', bold('FORCE_COLOR')), text('Never, or always, use colours.')),
     ),
     section('FILES', text('In BKP_HOME, or where it is not set in ~/.local/share/bkp:'), ...files()),
@@ -58,6 +65,9 @@ function rootPage(groups) {
     section('SEE ALSO', text(groups.map(({name}) => `bkp-${name}(1)`).join(', '))),
   ].join('');
 }
+
+const secretVariables = () =>
+  settings.filter(({secret}) => secret).flatMap((setting) => environmentNames(setting).slice(0, 1));
 
 function groupPage(command, summary) {
   const name = command.name();

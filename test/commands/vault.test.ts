@@ -29,10 +29,14 @@ type Answers = {
   home?: string;
   /** What stands between bkp and its store. */
   between?: (store: Store) => Store;
+  showProgress?: (line: string | undefined) => void;
 };
 
 /** Runs `bkp` in this process, with its store in the test's folder. */
-async function bkp(args: readonly string[], {env: secrets = {}, typed, home = 'home', run, between}: Answers = {}) {
+async function bkp(
+  args: readonly string[],
+  {env: secrets = {}, typed, home = 'home', run, between, showProgress}: Answers = {},
+) {
   const base = testDeps(join(folder, home));
   const env = {...base.env, ...secrets};
   const flags = {color: false, cluster: join(folder, 'store')};
@@ -45,6 +49,7 @@ async function bkp(args: readonly string[], {env: secrets = {}, typed, home = 'h
     settings: () => loadSettings({flags, env, home: base.home, cwd: folder}),
     keyChain: {slots: new Map()},
     startWorker: async () => {},
+    showProgress,
     openStore: async (...args) => (between ?? ((store) => store))(await base.openStore(...args)),
   };
   if (typed !== undefined) {
@@ -349,6 +354,8 @@ test('the commands of a kit name any folder as a shell takes it', () => {
   const text = kitText({store: {kind: 'directory', root}, keys, code: first, made: '2026-11-27T00:00:00.000Z'});
   const words = /bkp --cluster (.*) collection list/.exec(text)![1]!;
   expect(execFileSync('sh', ['-c', `printf %s ${words}`], {encoding: 'utf8'})).toBe(root);
+  // A line that a printer breaks is typed wrong: the second command goes on in a line of its own.
+  expect(text).toContain(` \\\n    --source new.db sql --wait "RESTORE <collection>"`);
 });
 
 test('keys that nothing is sealed with are forgotten, and one that is named and needed is refused', async () => {
@@ -356,7 +363,14 @@ test('keys that nothing is sealed with are forgotten, and one that is named and 
   const run = (...args: string[]) => bkp(['vault', 'key', 'forget', ...args], secretOf(first));
   expect((await run()).out).toMatch(/^there are no older keys\nring 1-/);
   await bkp(['vault', 'key', 'rotate'], secretOf(first));
-  const trial = await run('--dry-run');
+  const shown: (string | undefined)[] = [];
+  const trial = await bkp(['vault', 'key', 'forget', '--dry-run'], {
+    ...secretOf(first),
+    showProgress: (line) => shown.push(line),
+  });
+  // The line of the progress is cleared: the table that follows began in it.
+  expect(shown.at(-1)).toBeUndefined();
+  expect(shown).not.toEqual([]);
   expect(trial.error).toBeUndefined();
   expect(trial.out).toContain('2 keys can be forgotten');
   const before = JSON.parse((await run('--dry-run', '--format', 'json')).out);

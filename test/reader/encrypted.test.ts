@@ -192,3 +192,10 @@ test('a newest backup that is gone is said to be gone, and no older one is resto
   succeeds(at, 'shop', '--to', join(folder(), 'newest.db'), '--kit', kit());
   vault.close();
 });
+
+test('the next step that the list names works as it is typed', () => {
+  const {stderr, stdout} = succeeds(store, '--kit', kit());
+  const said = /^ {2}node bkp-reader\.mjs (.*)$/m.exec(stdout + stderr)![1]!;
+  const words = [...said.matchAll(/'([^']*)'|(--\S+)/g)].map(([, quoted, option]) => quoted ?? option!);
+  succeeds(...words, '--to', join(folder(), 'restored.db'));
+});

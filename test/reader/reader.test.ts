@@ -3,7 +3,7 @@ import {cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFi
 import {dirname, join, relative, sep} from 'node:path';
 import {expect, test} from 'vitest';
 import {contentOfDatabase} from '../fixtures/content.ts';
-import {fixtureOf, fixturePath, folder, read, succeeds} from './run.ts';
+import {fixtureOf, fixturePath, folder, read, readerPath, readWith, succeeds} from './run.ts';
 
 // bin/bkp-reader.mjs shares no code with bkp: it proves that docs/format.md says what bkp writes.
 
@@ -109,4 +109,17 @@ test.each([
     status: 1,
     stderr: expect.stringContaining(message),
   });
+});
+
+test('a Node that is too old is named, with the version to get', () => {
+  const old = `Object.defineProperty(process, 'versions', {value: {...process.versions, node: '20.19.0'}});`;
+  const preload = `data:text/javascript,${encodeURIComponent(old)}`;
+  const run = readWith({NODE_OPTIONS: `--import=${preload}`}, fixtures[0]!.store);
+  expect(run).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining('Node 24.7 or newer is needed, this is 20.19.0'),
+  });
+  // An old Node links the imports by name before it runs a line.
+  const names = readFileSync(readerPath, 'utf8').match(/^import [^;]* from 'node:(sqlite|crypto|zlib)';$/gm);
+  expect(names).toEqual(["import * as crypto from 'node:crypto';", "import * as zlib from 'node:zlib';"]);
 });

@@ -78,6 +78,7 @@ export async function forgetOldKeys(deps: Deps, opened: OpenedKeys, {names, isTr
     const {unclear} = found;
     return {keys: infos, unclear, fingerprint: fingerprintOf(keys), generation: keys.generation, isComplete};
   } finally {
+    deps.showProgress?.(undefined);
     vault.close();
   }
 }

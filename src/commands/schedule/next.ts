@@ -26,7 +26,10 @@ export async function runScheduleNext(
   const {scheduled, others} = await scheduledOf(deps);
   const wanted = collection === undefined ? scheduled : named(scheduled, others, collection);
   if (wanted.length === 0)
-    deps.stderr.write('bkp: no collection has a SCHEDULE, and backup.schedule.cron is not set\n');
+    deps.stderr.write(
+      'bkp: no collection has a SCHEDULE, and backup.schedule.cron is not set\n' +
+        'next:  bkp sql "ALTER BACKUP COLLECTION … SET (SCHEDULE=\'every 6 hours\')"\n',
+    );
   for (const {collection: other} of collection === undefined ? others : []) {
     deps.stderr.write(
       `bkp: ${other.name} is skipped: its backups are of ${other.source?.description}, another database\n`,

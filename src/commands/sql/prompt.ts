@@ -13,11 +13,15 @@ const firstPrompt = 'bkp> ';
 /** Continues a statement until its `;`. */
 const nextPrompt = '  -> ';
 const promptHelp = `Statements, each ended by ; (docs/sql.md describes them all):
-  CREATE BACKUP COLLECTION shop (TABLE orders) WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true')
-  BACKUP shop [INCREMENTAL]         RESTORE shop [TABLE orders] [AT '-1 day'] [INTO './new.db']
-  VERIFY shop                       SHOW BACKUP COLLECTIONS; SHOW BACKUPS IN shop
-  SELECT * FROM operations()        DROP BACKUP shop AT '…'
-Tab completes keywords, Ctrl-C drops the line, Ctrl-D or exit leaves. bkp operation list shows what runs.
+  CREATE BACKUP COLLECTION shop (TABLE orders)
+    WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true')
+  BACKUP shop [INCREMENTAL]
+  RESTORE shop [TABLE orders] [AT '-1 day'] [INTO './new.db']
+  VERIFY shop                       DROP BACKUP shop AT '…'
+  SHOW BACKUP COLLECTIONS           SHOW BACKUPS IN shop
+  SELECT * FROM operations()
+Tab completes keywords, Ctrl-C drops the line, Ctrl-D or exit leaves.
+bkp operation list shows what runs.
 `;
 
 /** Code that reacts to Ctrl-C has ended by then; otherwise the prompt reports that the statement still runs. */
@@ -34,7 +38,8 @@ export async function promptForStatements(
   const history = new History(deps.home.historyFile);
   const lines = new TypedLines({...typedFrom(deps), history: () => history.newestFirst(), historyLines, complete});
   deps.stderr.write(
-    'Statements end with ; and may take several lines. help lists some, Ctrl-D or exit leaves; operations go on.\n',
+    'Statements end with ; and may take several lines. help lists some.\n' +
+      'Ctrl-D or exit leaves; operations go on.\n',
   );
   let text = '';
   for (;;) {

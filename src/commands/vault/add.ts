@@ -90,7 +90,9 @@ async function addKit(
 async function requireWrittenDown(deps: CommandDeps, code: string): Promise<void> {
   const groups = code.split('-').slice(2);
   for (const number of [3, 7]) {
-    const typed = await deps.askSecret?.(`group ${number} of the key, from the page that you wrote or printed`);
+    const typed = await deps.askSecret?.(
+      `group ${number} of the nine after BKP-KEY1, from the page that you wrote or printed`,
+    );
     if (typed === undefined || typed.trim().toUpperCase() === groups[number - 1]) continue;
     throw new BkpError('USAGE', `that is not group ${number} of the key`, {
       next: 'give the command again: this kit opens nothing',

@@ -256,3 +256,13 @@ test.each([
 function kindsOf(body: unknown): unknown {
   return JSON.parse(JSON.stringify(body, (key, value) => (key === 'place' ? undefined : value)));
 }
+
+test('the greeting and the help of the prompt fit a terminal of 80 columns', async () => {
+  const typing = prompt();
+  await typing.sees('bkp> ');
+  typing.type('help\r');
+  await typing.sees('bkp operation list shows what runs.');
+  await typing.end();
+  const lines = stripVTControlCharacters(typing.err()).split(/\r?\n/);
+  expect(lines.filter((line) => line.length > 80)).toEqual([]);
+});
