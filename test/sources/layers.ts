@@ -7,6 +7,7 @@ import {
   type Mark,
   type MergedTable,
   type MergeMode,
+  type SchemaObject,
   type Segment,
   type Snapshot,
   type SnapshotOptions,
@@ -24,6 +25,8 @@ import {
 export type Backup = {
   mark: Mark | undefined;
   schemas: readonly TableSchema[];
+  /** Views and all else that is created after the tables. */
+  objects?: readonly SchemaObject[];
   database: DatabaseFacts;
   layers: Readonly<Record<string, readonly Layer[]>>;
   /** What each table contains, where the source knows it. */
@@ -55,7 +58,8 @@ export async function takeFull(
     }
     const contents = await contentsOf(snapshot);
     await snapshot.confirm();
-    return {mark: snapshot.mark, schemas: snapshot.schemas, database: snapshot.database, layers, contents};
+    const {mark, schemas, objects, database} = snapshot;
+    return {mark, schemas, objects, database, layers, contents};
   } finally {
     await snapshot.close();
   }
@@ -225,8 +229,8 @@ export async function loadStaging(
   mode?: MergeMode,
 ): Promise<Staging> {
   const bases = basesOf(backup);
-  const {database, published = new Map()} = backup;
-  const staging = await target.stage(backup.schemas, {id, database, bases, published, mode});
+  const {database, objects = [], published = new Map()} = backup;
+  const staging = await target.stage(backup.schemas, {id, database, objects, bases, published, mode});
   try {
     for (const [name, [base]] of Object.entries(backup.layers)) {
       if (base?.kind === 'base' && base.form === 'records') await loadTrees(staging, name, base);

@@ -190,22 +190,3 @@ test.each(['DATABASE', '(TABLE u)'])(
     expect(await target.rows('u')).toEqual(await database.rows('u'));
   },
 );
-
-test('a check that may read another table is named, and the step of the failed restore helps', async () => {
-  const {database, target, desk, done, there} = await filled(
-    18,
-    `CREATE TABLE known (id int PRIMARY KEY); INSERT INTO known VALUES (1);
-     CREATE FUNCTION is_known(int) RETURNS bool STABLE LANGUAGE plpgsql AS
-       'BEGIN RETURN EXISTS (SELECT FROM public.known WHERE id = $1); END';
-     CREATE TABLE u (id int PRIMARY KEY CHECK (is_known(id)), t text CHECK (lower(t) = t)); INSERT INTO u VALUES (1)`,
-  );
-  await done('sql', "CREATE BACKUP COLLECTION c DATABASE WITH (STORAGE='cluster')");
-  const said = (await done('sql', '--wait', 'BACKUP c')).replaceAll(/\s+/gu, ' ');
-  expect(said).toContain('public.u calls public.is_known(integer), which mentions public.known.');
-  const {status, stderr} = await desk.bkp(...there, 'sql', '--wait', 'RESTORE c');
-  expect(status, stderr).not.toBe(0);
-  expect(stderr.replaceAll(/\s+/gu, ' ')).toContain('restore what it reads first (RESTORE … TABLE …), then the others');
-  await done(...there, 'sql', '--wait', 'RESTORE c TABLE known');
-  await done(...there, 'sql', '--wait', 'RESTORE c TABLE u');
-  expect(await target.rows('u')).toEqual(await database.rows('u'));
-});

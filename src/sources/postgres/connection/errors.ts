@@ -52,6 +52,12 @@ export function sqlState(error: unknown): string | undefined {
   return severity !== undefined && typeof code === 'string' ? code : undefined;
 }
 
+/** SQLSTATE of an error that {@link translated} made; undefined for another one. */
+export function sqlStateOf(error: unknown): string | undefined {
+  const state = error instanceof BkpError ? error.context.sqlState : undefined;
+  return typeof state === 'string' ? state : undefined;
+}
+
 /**
  * An error of a server or of its connection, as users read it.
  * @param place the database, for the message: `shop at db.internal:5432`

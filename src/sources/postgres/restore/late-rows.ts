@@ -4,68 +4,115 @@ import {columnsOfNames} from '../catalog/text-state.ts';
 import type {Connection} from '../connection/connection.ts';
 import {serverWords} from '../connection/errors.ts';
 import {qualified, quoteIdent} from '../connection/quote.ts';
+import type {LookingFunctions} from '../schema/looking-functions.ts';
+import {onSomePath} from './later.ts';
+import {lookingPartsOf} from './looking-parts.ts';
 import {withSilentTriggers} from './silenced.ts';
 import type {StoredTable} from './stored.ts';
 
-/** A table in the staging schema that has the rows of one whose values name other tables or views. */
+/** A table in the staging schema that has the rows of one whose rows cannot come before all tables have their names. */
 export type LateRows = {
   /** Qualified and quoted. */
   name: string;
-  /** Types of the columns that it has as text. */
-  types: ReadonlyMap<string, string>;
+  /** Columns that it has as text, or without the checks of a domain. */
+  others: ReadonlySet<string>;
+  /** Names, without schemas, of tables whose rows must be there before. */
+  after: ReadonlySet<string>;
 };
 
 /**
  * A value of type `regclass` can be read when there is a table of that name, which is not so before all tables are
- * published. Until then such a value is kept as text, in a table like the staged one.
+ * published. So it is with a value whose domain has a check that looks at another table, and with generated columns
+ * that do. Until then the rows are in a table like the staged one, but such a value is text, or has no domain.
  * @param staged qualified names: the table, and the one to create
- * @returns undefined for a table without such values
+ * @returns undefined for a table whose rows can come at once
  */
 export async function keepLate(
   connection: Connection,
   {table, keep}: {table: string; keep: string},
+  looking: LookingFunctions | undefined,
 ): Promise<LateRows | undefined> {
   const oid = Number(await connection.value('SELECT $1::text::regclass::oid', [table]));
-  const types = await columnsOfNames(connection, oid);
-  if (types.size === 0) return undefined;
+  const named = await columnsOfNames(connection, oid);
+  const parts = looking && (await lookingPartsOf(connection, looking, {oid}));
+  const free = new Map([...(parts?.columns ?? []), ...[...named.keys()].map((name) => [name, 'text'] as const)]);
+  if (free.size === 0 && parts?.generatedFrom === undefined) return undefined;
   const {columns} = await columnsOf(connection, oid);
-  const list = columns.map(({name}) => (types.has(name) ? `${quoteIdent(name)}::text` : quoteIdent(name)));
+  const list = columns.map(({name}) => {
+    const type = free.get(name);
+    return type === undefined ? quoteIdent(name) : `${quoteIdent(name)}::${type} AS ${quoteIdent(name)}`;
+  });
   const names = columns.map(({name}) => quoteIdent(name)).join(', ');
   // A staging that is continued has it.
   await connection.run(
     `CREATE TABLE IF NOT EXISTS ${keep} (${names}) AS SELECT ${list.join(', ')} FROM ${table} WHERE false`,
   );
-  return {name: keep, types};
+  return {name: keep, others: new Set(free.keys()), after: parts?.generatedFrom ?? new Set()};
 }
 
+type Filled = {rows: LateRows; target: StoredTable};
+
 /**
- * Fills a published table with its rows.
- * @throws BkpError `PRECONDITION` if something that a value names does not exist
+ * Fills published tables with their rows. A table whose rows need those of another one comes after it.
+ * @param searchPath of the database of the backup
+ * @throws BkpError `PRECONDITION` if something that a value names or that a function looks at does not exist
  */
-export async function fillLate(connection: Connection, rows: LateRows, target: StoredTable): Promise<void> {
+export async function fillLate(
+  connection: Connection,
+  tables: readonly Filled[],
+  searchPath: string | undefined,
+): Promise<void> {
+  let left = inOrderOfReading(tables);
+  while (left.length > 0) {
+    const failed: {one: Filled; error: unknown}[] = [];
+    for (const one of left) {
+      await onSomePath(connection, searchPath, () => fill(connection, one)).catch((error: unknown) => {
+        if (!(error instanceof BkpError) || error.context.sqlState === undefined || error.retryable) throw error;
+        failed.push({one, error});
+      });
+    }
+    const [first] = failed;
+    if (first !== undefined && failed.length === left.length) throw unfit(first.one.target, first.error as BkpError);
+    left = failed.map(({one}) => one);
+  }
+}
+
+function inOrderOfReading(tables: readonly Filled[]): readonly Filled[] {
+  const order = new Set<Filled>();
+  const visit = (one: Filled, path: ReadonlySet<Filled>) => {
+    if (path.has(one) || order.has(one)) return;
+    const before = tables.filter(({target}) => one.rows.after.has(target.table));
+    for (const other of before) visit(other, new Set([...path, one]));
+    order.add(one);
+  };
+  for (const one of tables) visit(one, new Set());
+  return [...order];
+}
+
+async function fill(connection: Connection, {rows, target}: Filled): Promise<void> {
   const name = qualified(target.schema, target.table);
   const oid = Number(await connection.value('SELECT $1::text::regclass::oid', [name]));
   const {columns} = await columnsOf(connection, oid);
   const kinds = await kindsOf(connection, oid);
-  const values = columns.map(({name: column}) => {
-    const [value, type] = [quoteIdent(column), rows.types.get(column)];
-    if (type === undefined) return value;
+  const values = columns.map(({name: column, type}) => {
+    const value = quoteIdent(column);
+    if (!rows.others.has(column)) return value;
     // The cast of a text to regclass takes names only, and not `-` or the number of a table that is gone.
     if (kinds.get(column) !== 'regclass') return `${value}::${type}`;
     return `pg_catalog.regclassin(pg_catalog.textout(${value}))::${type}`;
   });
-  const insert = `INSERT INTO ${name} (${columnList(columns)}) OVERRIDING SYSTEM VALUE
+  const into = columns.length === 0 ? '' : `(${columnList(columns)})`;
+  const insert = `INSERT INTO ${name} ${into} OVERRIDING SYSTEM VALUE
     SELECT ${values.join(', ')} FROM ${rows.name};
     SET CONSTRAINTS ALL IMMEDIATE`;
-  try {
-    await withSilentTriggers(connection, [{oid}], {notice: undefined, work: () => connection.run(insert)});
-  } catch (error) {
-    if (!(error instanceof BkpError) || error.context.sqlState === undefined || error.retryable) throw error;
-    throw new BkpError('PRECONDITION', `the rows of ${target.name} do not fit: ${serverWords(error)}`, {
-      cause: 'a column has names of other objects as its values, and all of them must exist',
-      next: 'create what is missing, or restore the other tables: RESTORE … TABLE a, TABLE b',
-      context: {table: target.name},
-    });
-  }
-  await connection.run(`ANALYZE ${name}; DROP TABLE ${rows.name}`);
+  await withSilentTriggers(connection, [{oid}], {notice: undefined, work: () => connection.run(insert)});
+  await connection.run(`DROP TABLE ${rows.name}`);
+}
+
+function unfit(target: StoredTable, error: BkpError): BkpError {
+  return new BkpError('PRECONDITION', `the rows of ${target.name} do not fit: ${serverWords(error)}`, {
+    cause: 'its columns name or look at other objects, and all of them must exist under the names of the backup',
+    next: 'create what is missing, or restore the other tables: RESTORE … TABLE a, TABLE b',
+    context: {table: target.name},
+  });
 }

@@ -10,8 +10,10 @@ import {ensureShared, trackInTransaction} from '../tracking/ensure.ts';
 import {insertMark} from '../tracking/marks.ts';
 import {isScanMark} from '../tracking/scan-mark.ts';
 import {buildOne, inTwoSteps, validation} from './build.ts';
+import {buildLater, isAnalysis, withNewName} from './build-later.ts';
 import {forgetPlan} from './continued.ts';
 import {fillLate, type LateRows} from './late-rows.ts';
+import {forgetLater, laterIn, onSomePath} from './later.ts';
 import type {LeftOut} from './left-out.ts';
 import {forgetMade} from './made.ts';
 import {requireFreeNames} from './obstacles.ts';
@@ -33,6 +35,8 @@ export type PublishOptions = {
   late: ReadonlyMap<TableName, LateRows>;
   /** Foreign keys of and to those, which are created then. */
   waiting: readonly TableStatement[];
+  /** Of the database of the backup, as a statement writes it. */
+  searchPath: string | undefined;
   /** Absent: no backup continues after the restore. */
   resume?: {owner: string; mark: Mark} | undefined;
   leftOut: LeftOut;
@@ -93,8 +97,10 @@ export async function publishInTransaction(
   const outside = inOrder(tables, options.outside);
   for (const one of outside) if (!late.has(one.table.name)) await addOutside(one, staged);
   const last = inOrder(tables, ({finish}) => finish);
+  const later = await laterIn(connection, options.schema);
+  const isUnfinished = new Set(later.map(({name}) => name));
   for (const {table, sql} of last.filter((one) => !isOfOwner(one))) {
-    await leftOut.try(connection, sql, {run: staged(sql), of: table.name});
+    if (!isUnfinished.has(table.name)) await leftOut.try(connection, sql, {run: staged(sql), of: table.name});
   }
   const renames = tables.flatMap((table, at) => renamesOf(table, targets[at]!));
   await renameStaged(connection, renames, moves);
@@ -107,24 +113,44 @@ export async function publishInTransaction(
     }
   }
   await createShared(connection, after, {leftOut, optional: true});
-  for (const table of tables) {
+  const unfilled = tables.flatMap((table) => {
     const rows = late.get(table.name);
-    if (rows !== undefined) await fillLate(connection, rows, targetOf(table));
-  }
+    return rows === undefined ? [] : [{rows, target: targetOf(table)}];
+  });
+  await fillLate(connection, unfilled, options.searchPath);
   const published = (sql: string) => rewrite(sql, new Map(), newNames(tables, targets));
-  const later = outside.filter(({table}) => late.has(table.name));
-  for (const one of [...options.waiting, ...later]) await addOutside(one, published);
+  const lateKeys = outside.filter(({table}) => late.has(table.name));
+  for (const one of [...options.waiting, ...lateKeys]) await addOutside(one, published);
   // As when the application refreshes them: policies decide what their owners see.
   await connection.run('SET LOCAL row_security = on');
   // Without rows, its query may fail, or ask living tables for long.
   const filled = limits === undefined ? after.filter(({isFilled}) => isFilled) : [];
   for (const view of filled) await refresh(connection, view, options.missing);
   await connection.run('SET LOCAL row_security = off');
+  const steps = later
+    .filter(({sql}) => !isAnalysis(sql))
+    .map(({name, sql}) => {
+      const table = tables.find((one) => one.name === name)!;
+      return {target: targetOf(table), sql: published(withNewName(sql, table, targetOf(table)))};
+    });
+  await buildLater(connection, steps, options.searchPath);
+  for (const {table, sql} of last.filter((one) => isUnfinished.has(one.table.name) && !isOfOwner(one))) {
+    await leftOut.try(connection, sql, {run: published(sql), of: table.name});
+  }
+  for (const table of tables) {
+    if (!isUnfinished.has(table.name) && !late.has(table.name)) continue;
+    const sql = `ANALYZE ${nameOf(targetOf(table))}`;
+    await onSomePath(connection, options.searchPath, () => connection.run(sql)).catch((error: unknown) => {
+      if (!(error instanceof BkpError) || error.context.sqlState === undefined) throw error;
+      leftOut.tell(table.name, sql, error);
+    });
+  }
   for (const {table, sql} of last.filter(isOfOwner)) {
     await leftOut.try(connection, sql, {run: published(sql), of: table.name});
   }
   await forgetMade(connection, options.schema);
   await forgetPlan(connection, options.schema);
+  await forgetLater(connection, options.schema);
   for (const schema of new Set([...moves.values(), options.schema])) await connection.run(`DROP SCHEMA ${schema}`);
   return validations;
 }

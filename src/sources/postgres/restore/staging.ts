@@ -17,15 +17,18 @@ import type {
 import {columnList} from '../catalog/columns.ts';
 import {onlyOf} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
-import {qualified} from '../connection/quote.ts';
+import {qualified, unquoted} from '../connection/quote.ts';
 import {fixSettings} from '../connection/session.ts';
+import {LookingFunctions} from '../schema/looking-functions.ts';
 import {type Moves, movedKeys, moveKey, rewrite} from '../schema/rewrite.ts';
 import {contentOf} from '../segments/content.ts';
 import {buildOne, inTwoSteps, prepareToBuild, referredBy, setSortMemory, validation} from './build.ts';
 import {type Continued, continueStaging, endSessions, isContinuable, recordDone, recordPlan} from './continued.ts';
 import {keepLate} from './late-rows.ts';
+import {createLater, recordLater, runOrLeave} from './later.ts';
 import {LeftOut} from './left-out.ts';
 import {Loaders} from './loaders.ts';
+import {lookingChecksOf} from './looking-parts.ts';
 import {recordMade, removeStaged} from './made.ts';
 import {compareTables, mergeTables} from './merge.ts';
 import {requireFreeNames} from './obstacles.ts';
@@ -38,6 +41,7 @@ import {
   pairOf,
   type SharedObject,
   type StoredTable,
+  searchPathOf,
   sharedObjects,
   storedAfter,
   storedTables,
@@ -80,6 +84,9 @@ export class PostgresStaging implements Staging {
   readonly #moves: Moves;
   readonly #loads: ReadonlyMap<TableName, TableLoad>;
   readonly #loaders: Loaders;
+  /** Those that what is created with the tables may call. */
+  #looking: LookingFunctions | undefined;
+  readonly #searchPath: string | undefined;
   /** Tables of which all rows, constraints and indexes are there. */
   readonly #built = new Set<TableName>();
   /** Foreign keys of and to tables that get their rows last. */
@@ -106,6 +113,7 @@ export class PostgresStaging implements Staging {
       mode,
       plan,
       loaders,
+      searchPath,
     }: {
       id: string;
       tables: readonly StoredTable[];
@@ -114,9 +122,11 @@ export class PostgresStaging implements Staging {
       mode: MergeMode | undefined;
       plan: string | undefined;
       loaders: Loaders;
+      searchPath: string | undefined;
     },
   ) {
     this.#plan = plan;
+    this.#searchPath = searchPath;
     this.#loaders = loaders;
     this.#reconnect = reconnect;
     this.#connection = connection;
@@ -169,7 +179,10 @@ export class PostgresStaging implements Staging {
       const shared = sharedOf({database, targets, objects});
       if (mode === undefined) await requireFreeNames(connection, targets);
       loaders = await Loaders.open(reconnect, connections);
-      const staging = new PostgresStaging(connection, reconnect, {id, tables, targets, objects, mode, plan, loaders});
+      const staging = new PostgresStaging(connection, reconnect, {
+        ...{id, tables, targets, objects, mode, plan, loaders},
+        searchPath: searchPathOf(database),
+      });
       const continued = await staging.#findLeft();
       if (continued === undefined) await discardStaging(connection, id);
       await connection.transaction('BEGIN', () =>
@@ -205,13 +218,17 @@ export class PostgresStaging implements Staging {
     const id = `dry run ${connection.pid}`;
     const [mode, plan, loaders] = [undefined, undefined, Loaders.none()];
     const reconnect = () => Promise.resolve(connection);
-    const staging = new PostgresStaging(connection, reconnect, {id, tables, targets, objects, mode, plan, loaders});
+    const staging = new PostgresStaging(connection, reconnect, {
+      ...{id, tables, targets, objects, mode, plan, loaders},
+      searchPath: searchPathOf(database),
+    });
     await staging.#createTables(shared, limits);
     await fixSettings(connection, limits);
     await connection.run('SET LOCAL client_min_messages = error');
     const run = ({sql}: TableStatement) => connection.run(staging.#staged(sql));
-    for (const load of staging.#loads.values()) {
-      for (const one of inOrder([load.table], ({constraints, indexes}) => [...constraints, ...indexes])) await run(one);
+    for (const [name, {table}] of staging.#loads) {
+      const statements = inOrder([table], ({constraints, indexes}) => [...constraints, ...indexes]);
+      for (const {sql} of statements) await staging.#build(connection, name, sql);
     }
     const isInside = (table: StoredTable) => table.references.filter((sql) => staging.#isInside(sql));
     for (const one of inOrder(tables, isInside)) {
@@ -242,9 +259,46 @@ export class PostgresStaging implements Staging {
     await connection.run([...schemas].map((name) => `CREATE SCHEMA ${name}`).join('; '));
     await recordMade(connection, this.#firstSchema, drops);
     const tables = [...this.#tables.values()];
-    for (const {sql} of inOrder(tables, ({create}) => create)) await connection.run(this.#staged(sql));
     if (this.#plan !== undefined) await recordPlan(connection, this.#firstSchema, {plan: this.#plan, told: this.#told});
-    await this.#keepLate();
+    await createLater(connection, this.#firstSchema);
+    await this.#readLooking();
+    const create = async () => {
+      for (const {sql} of inOrder(tables, (table) => table.create)) await connection.run(this.#staged(sql));
+      await this.#looking?.readDepends(connection);
+      await this.#dropLookingChecks();
+      await this.#keepLate();
+    };
+    await (this.#looking === undefined ? create() : this.#looking.withoutExpanding(connection, create));
+  }
+
+  async #readLooking(): Promise<void> {
+    const tables = [...this.#targets, ...this.#tables.values()].map(({table}) => table);
+    // A function has its arguments behind its name.
+    const others = this.#after.map(({name}) => unquoted(/^"(?:[^"]|"")*"|^[^(]*/u.exec(name)![0]));
+    this.#looking = await LookingFunctions.read(this.#connection, [...tables, ...others]);
+  }
+
+  /** They come back when all tables have their names and rows. Those of living tables are checked by these. */
+  async #dropLookingChecks(): Promise<void> {
+    if (this.#looking === undefined) return;
+    const staged = [];
+    for (const [name, load] of this.#loads) staged.push({name, oid: await stagedOid(this.#connection, load.name)});
+    const checks = await lookingChecksOf(this.#connection, this.#looking, staged);
+    for (const {drop} of checks) await this.#connection.run(drop);
+    if (this.#mode !== undefined) return;
+    const names = new Map(
+      [...this.#tables.values()].flatMap((table) =>
+        table.relations.flatMap((relation) => {
+          const [schema, name] = pairOf(relation);
+          const isTable = isTableOf(table, relation);
+          const keys = movedKeys(this.#moves.get(moveKey(schema, name))!, name, {isTable});
+          return keys.map((key) => [key, moveKey(schema, name)] as const);
+        }),
+      ),
+    );
+    for (const {table, add} of checks) {
+      await recordLater(this.#connection, this.#firstSchema, {name: table, sql: rewrite(add, new Map(), names)});
+    }
   }
 
   async #findLeft(): Promise<Continued | undefined> {
@@ -260,6 +314,8 @@ export class PostgresStaging implements Staging {
   async #continue({told, done}: Continued): Promise<void> {
     await fixSettings(this.#connection, {lockTimeoutSeconds: 30});
     this.#told.push(...told);
+    await this.#readLooking();
+    await this.#looking?.readDepends(this.#connection);
     await this.#keepLate();
     for (const [name, {rows, hash}] of done) {
       this.#loads.get(name)!.content.addMeasured({rows, sum: hash});
@@ -277,7 +333,7 @@ export class PostgresStaging implements Staging {
     // A merge finds all names, those of the living tables.
     if (this.#mode !== undefined) return;
     for (const [at, load] of [...this.#loads.values()].entries()) {
-      const late = await keepLate(connection, {table: load.name, keep: this.#lateName(at)});
+      const late = await keepLate(connection, {table: load.name, keep: this.#lateName(at)}, this.#looking);
       if (late !== undefined) load.keepIn(late);
     }
   }
@@ -327,14 +383,22 @@ export class PostgresStaging implements Staging {
       await setSortMemory(connection, load.name);
       for (const {sql} of inOrder([table], () => statements)) {
         signal?.throwIfAborted();
-        await connection.run(this.#staged(sql));
+        await this.#build(connection, name, sql);
       }
       signal?.throwIfAborted();
-      await connection.run(`ANALYZE ${load.name}`);
+      const isAnalyzed = await runOrLeave(connection, `ANALYZE ${load.name}`);
+      if (!isAnalyzed) await recordLater(connection, this.#firstSchema, {name, sql: `ANALYZE ${name}`});
       const content = load.content.content();
       if (this.#plan !== undefined) await recordDone(connection, this.#firstSchema, {name, content});
     });
     this.#built.add(name);
+  }
+
+  /** What calls a function that looks at other tables, which have no names yet, is built at the end. */
+  async #build(connection: Connection, name: TableName, sql: string): Promise<void> {
+    if (this.#mode !== undefined || isPrimaryKey(sql)) return connection.run(this.#staged(sql));
+    if (this.#looking?.areNamedIn(sql) !== true && (await runOrLeave(connection, this.#staged(sql)))) return;
+    await recordLater(connection, this.#firstSchema, {name, sql});
   }
 
   async finish(options: Parameters<Staging['finish']>[0]): Promise<readonly PublishedTable[]> {
@@ -410,6 +474,7 @@ export class PostgresStaging implements Staging {
       outside: (table) => table.references.filter((sql) => !this.#isInside(sql)),
       late: new Map(late),
       waiting: this.#waiting,
+      searchPath: this.#searchPath,
       leftOut,
     };
   }

@@ -2,6 +2,8 @@ import * as v from 'valibot';
 import {BkpError} from '../../../errors/index.ts';
 import {parsed, text} from '../../../lib/schema.ts';
 import type {DatabaseFacts, SchemaObject, TableName, TableSchema} from '../../source.ts';
+import {quoteIdent} from '../connection/quote.ts';
+import {namePairs} from '../schema/tokens.ts';
 
 // What a manifest has of a schema. It may come from another version, or be damaged.
 
@@ -62,6 +64,13 @@ export function sharedObjects(facts: DatabaseFacts): readonly SharedObject[] {
   return objects.map((object) =>
     object.called === undefined ? object : {...object, called: withKind(object.type, object.called)},
   );
+}
+
+/** The search path of the database of the backup, as a statement writes it. Older versions did not record it. */
+export function searchPathOf({searchPath}: DatabaseFacts): string | undefined {
+  if (typeof searchPath !== 'string') return undefined;
+  const schemas = namePairs(searchPath).map(([schema]) => quoteIdent(schema));
+  return schemas.length === 0 ? undefined : schemas.join(', ');
 }
 
 /** pg_dump 15 and older write `ALTER TABLE … OWNER` for these too, but no other statement takes them for tables. */

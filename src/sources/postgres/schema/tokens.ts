@@ -52,3 +52,12 @@ function commentEnd(sql: string, start: number): number {
   }
   return sql.length;
 }
+
+const word = String.raw`("(?:[^"]|"")+"|${letter}[\w$\u0080-\uffff]*)`;
+const pair = new RegExp(String.raw`${word}(?:\s*\.\s*${word})?`, 'gu');
+
+/** All names in a text, those in strings and comments too, as the server reads them: `name` or `schema.name`. */
+export function namePairs(text: string): readonly (readonly [first: string, second: string | undefined])[] {
+  const read = (name: string) => (name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name.toLowerCase());
+  return [...text.matchAll(pair)].map(([, first, second]) => [read(first!), second && read(second)] as const);
+}

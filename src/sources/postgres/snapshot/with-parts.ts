@@ -92,7 +92,7 @@ async function beginAnew(
     select(all, relations, {rootOf, withViews: objects}),
   );
   await requireClosed(connection, {selection, gaps, notice: tell});
-  await tellHiddenReads(connection, relations, tell);
+  await tellHiddenReads(connection, relations, {withViews: objects, notice: tell});
   const schemas = [];
   for (const relation of relations) {
     const parts = selection.parts.get(relation.oid)!;
@@ -104,10 +104,16 @@ async function beginAnew(
     version: connection.facts.version,
     encoding: connection.facts.encoding,
     shared: await sharedText(connection, selection),
+    searchPath: await searchPathOf(connection),
     ...(state === undefined ? {} : {definitions: state}),
     ...(state === undefined || told.length === 0 ? {} : {told: JSON.stringify(told)}),
   };
   return {rootOf, parts: {schemas, objects: objects ? await objectsAfter(connection, selection) : [], database}};
+}
+
+/** Of the role and the database: functions of the application may find names on it. */
+async function searchPathOf(connection: Connection): Promise<string> {
+  return (await connection.value("SELECT reset_val FROM pg_settings WHERE name = 'search_path'")) ?? '';
 }
 
 /** Of what the parts are made; undefined if that is not known. */

@@ -1,0 +1,48 @@
+import {BkpError} from '../../../errors/index.ts';
+import type {Connection} from '../connection/connection.ts';
+import {serverWords} from '../connection/errors.ts';
+import {qualified, quoteIdent, unquoted} from '../connection/quote.ts';
+import {setSortMemory} from './build.ts';
+import {onSomePath} from './later.ts';
+import {pairOf, type StoredTable} from './stored.ts';
+
+/** Builds what looks at other tables, which have their names and rows now. */
+export async function buildLater(
+  connection: Connection,
+  steps: readonly {target: StoredTable; sql: string}[],
+  searchPath: string | undefined,
+): Promise<void> {
+  for (const {target, sql} of steps) {
+    await setSortMemory(connection, qualified(target.schema, target.table));
+    await onSomePath(connection, searchPath, () => connection.run(sql)).catch((error: unknown) => {
+      if (!(error instanceof BkpError) || error.context.sqlState === undefined) throw error;
+      const what = creating.exec(sql)?.[2];
+      throw new BkpError(
+        'PRECONDITION',
+        `${target.name} cannot have its ${what === undefined ? 'indexes' : unquoted(what)}: ${serverWords(error)}`,
+        {
+          cause:
+            'it may call a function that looks at other objects, under the names of the backup; nothing was restored',
+          next: 'restore what the function looks at too, or before: RESTORE … TABLE a, TABLE b',
+          context: {table: target.name},
+        },
+      );
+    });
+  }
+}
+
+export const isAnalysis = (sql: string) => sql.startsWith('ANALYZE ');
+
+const identifier = String.raw`(?:"(?:[^"]|"")*"|[^\s"])+`;
+const creating = new RegExp(
+  String.raw`^(CREATE (?:UNIQUE )?INDEX |ALTER TABLE (?:ONLY )?${identifier}\s+ADD CONSTRAINT )(${identifier})`,
+  'u',
+);
+
+/** A statement that creates an index or a constraint, which has another name if its table gets one. */
+export function withNewName(sql: string, table: StoredTable, target: StoredTable): string {
+  return sql.replace(creating, (whole, start: string, name: string) => {
+    const at = table.relations.findIndex((relation) => pairOf(relation)[1] === unquoted(name));
+    return at === -1 ? whole : `${start}${quoteIdent(pairOf(target.relations[at]!)[1])}`;
+  });
+}

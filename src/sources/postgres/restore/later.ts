@@ -1,0 +1,76 @@
+import type {TableName} from '../../source.ts';
+import type {Connection} from '../connection/connection.ts';
+import {sqlStateOf} from '../connection/errors.ts';
+
+// What a table can have only when all tables have their names and rows, because a function in it looks at another one.
+// A staging keeps it in its first schema, so that another one that continues it knows it too.
+const tableIn = (schema: string) => `${schema}._bkp_later`;
+
+/** A statement of a table, under the names of the backup. */
+export type Later = {name: TableName; sql: string};
+
+export async function createLater(connection: Connection, schema: string): Promise<void> {
+  await connection.run(`CREATE TABLE ${tableIn(schema)} (number serial, name text NOT NULL, sql text NOT NULL)`);
+}
+
+/** In the transaction that would have run the statement. */
+export async function recordLater(connection: Connection, schema: string, {name, sql}: Later): Promise<void> {
+  await connection.rows(`INSERT INTO ${tableIn(schema)} (name, sql) VALUES ($1, $2)`, [name, sql]);
+}
+
+export async function laterIn(connection: Connection, schema: string): Promise<readonly Later[]> {
+  const rows = await connection.rows(`SELECT name, sql FROM ${tableIn(schema)} ORDER BY number`);
+  return rows.map(([name, sql]) => ({name: name!, sql: sql!}));
+}
+
+export async function forgetLater(connection: Connection, schema: string): Promise<void> {
+  await connection.run(`DROP TABLE ${tableIn(schema)}`);
+}
+
+/** SQLSTATEs and classes of errors that no later moment changes: rows that do not fit, limits, connections. */
+const lasting = /^(?:23505|23P01|08|40|53|54|55|57|58|XX)/u;
+
+/**
+ * Runs a statement that may call a function which does not find yet what it looks at.
+ * @returns whether it ran; if not, the transaction is as before, and a later attempt may succeed
+ * @throws BkpError if no later one would
+ */
+export async function runOrLeave(connection: Connection, sql: string): Promise<boolean> {
+  try {
+    await connection.run(`SAVEPOINT maybe; ${sql}; RELEASE SAVEPOINT maybe`);
+    return true;
+  } catch (error) {
+    const state = sqlStateOf(error);
+    if (state === undefined || lasting.test(state)) throw error;
+    await connection.run('ROLLBACK TO SAVEPOINT maybe');
+    return false;
+  }
+}
+
+/**
+ * Runs `work` in a transaction: first with an empty search path, as pg_restore does; if that fails, with the one of the
+ * database of the backup, on which its functions find names without a schema.
+ * @param searchPath as a statement writes it
+ */
+export async function onSomePath<T>(
+  connection: Connection,
+  searchPath: string | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
+  await connection.run('SAVEPOINT path');
+  let last: unknown;
+  for (const path of ["''", searchPath]) {
+    if (path === undefined) break;
+    try {
+      await connection.run(`SET LOCAL search_path = ${path}`);
+      const result = await work();
+      await connection.run("SET LOCAL search_path = ''; RELEASE SAVEPOINT path");
+      return result;
+    } catch (error) {
+      last = error;
+      if (sqlStateOf(error) === undefined) throw error;
+      await connection.run('ROLLBACK TO SAVEPOINT path');
+    }
+  }
+  throw last;
+}
