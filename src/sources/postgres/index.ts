@@ -29,7 +29,7 @@ import type {Environment} from './connection/environment.ts';
 import {type Resolved, resolveConnection} from './connection/resolve.ts';
 import {chooseTables} from './restore/choose.ts';
 import {withoutKey} from './restore/merge-fit.ts';
-import {refusalOf, requireFreeNames, withoutPrimaryKey} from './restore/obstacles.ts';
+import {refusalOf, requireFreeNames, requireNeeded, withoutPrimaryKey} from './restore/obstacles.ts';
 import {rehearseRestore} from './restore/rehearse.ts';
 import {
   askRestored,
@@ -221,6 +221,7 @@ export class PostgresSource implements TableSource {
     }
     try {
       await requireFreeNames(connection, storedTables(schemas));
+      await requireNeeded(connection, storedTables(incoming.stored));
     } catch (error) {
       if (error instanceof BkpError) return {obstacle: error, brings, notices: []};
       throw error;

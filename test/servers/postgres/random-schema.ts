@@ -59,6 +59,8 @@ export function randomSchema(random: () => number): readonly string[] {
         "LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'",
         `LANGUAGE sql BEGIN ATOMIC SELECT count(*)::int FROM ${source()}; END`,
         `LANGUAGE sql RETURN ${pick([...calls, '2'])}`,
+        `LANGUAGE sql AS 'SELECT count(*)::int FROM ${source()}'`,
+        `LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT count(*)::int FROM ${source()}); END'`,
       ]);
       sql.push(`CREATE FUNCTION ${made}(${argument}) RETURNS int IMMUTABLE ${body}`);
       calls.push(`${made}(NULL::${argument})`);

@@ -26,6 +26,26 @@ export async function requireFreeNames(connection: Connection, tables: readonly 
   });
 }
 
+/**
+ * Refuses a restore of tables that need the row type of another table, or a function or type that needs another table.
+ * @throws BkpError `PRECONDITION` naming it, if it is neither restored nor there
+ */
+export async function requireNeeded(connection: Connection, tables: readonly StoredTable[]): Promise<void> {
+  const restored = new Set(tables.map(({schema, table}) => `${asIdent(schema)}.${asIdent(table)}`));
+  const names = tables.map(({name}) => name);
+  for (const {name, needs = []} of tables) {
+    for (const needed of needs) {
+      if (names.includes(needed) || restored.has(needed)) continue;
+      if ((await connection.value('SELECT to_regclass($1)', [needed])) !== undefined) continue;
+      throw new BkpError('PRECONDITION', `table ${name} needs the table ${needed}`, {
+        cause: `${needed} is neither restored nor in ${connection.facts.place}`,
+        next: `RESTORE … TABLE ${name}, TABLE ${needed}`,
+        context: {table: name},
+      });
+    }
+  }
+}
+
 /** Why the server would refuse whatever a restore writes. */
 export async function refusalOf(connection: Connection): Promise<BkpError | undefined> {
   const {place, inRecovery} = connection.facts;

@@ -1,6 +1,7 @@
 import {BkpError} from '../../../errors/index.ts';
 import type {Connection} from '../connection/connection.ts';
 import {qualified, quoteIdent, quoteText, unquoted} from '../connection/quote.ts';
+import {type Moves, rewrite} from '../schema/rewrite.ts';
 import {tokensOf} from '../schema/tokens.ts';
 import type {LeftOut} from './left-out.ts';
 import type {SharedObject} from './stored.ts';
@@ -14,18 +15,25 @@ const notInstalled = new Set(['0A000', '58P01']);
  * Creates what the tables need and the target lacks: schemas, extensions, types, functions. What exists stays as it
  * is, with its grants and comments.
  * @param optional tell what cannot be created, and go on
+ * @param moves where tables are that the objects need
+ * @param present what was there already, as comments and grants call it
  * @returns statements that drop what was created, in the order of creation
  */
 export async function createShared(
   connection: Connection,
   objects: readonly SharedObject[],
-  {leftOut, optional = false}: {leftOut: LeftOut; optional?: boolean},
+  {
+    leftOut,
+    optional = false,
+    moves = new Map(),
+    present = new Set(),
+  }: {leftOut: LeftOut; optional?: boolean; moves?: Moves; present?: Set<string>},
 ): Promise<readonly string[]> {
   const drops: string[] = [];
-  const present = new Set<string>();
   // Before its owner or its grants are changed.
   const isPublicFresh = await isFresh(connection);
-  for (const object of objects) {
+  for (const stored of objects) {
+    const object = isMoved(stored) ? withMoved(stored, moves) : stored;
     const {type, name, schema, sql, value, owner, called = ''} = object;
     if (called === 'SCHEMA public' && isPublicFresh) {
       drops.push(...(await givePublic(connection, {owner, leftOut})));
@@ -58,7 +66,8 @@ export async function createShared(
       if (type === 'EXTENSION' && notInstalled.has(String(state))) throw missingExtension(name, error);
       if (!isThere) throw error;
       // Grants of a domain are those of a type.
-      for (const one of [called, called.replace('DOMAIN', 'TYPE')]) present.add(shown(one));
+      const names = stored.called ?? '';
+      for (const one of [names, names.replace('DOMAIN', 'TYPE')]) present.add(shown(one));
       if (type === 'TYPE' && !optional) await requireValues(connection, object);
       continue;
     }
@@ -69,6 +78,14 @@ export async function createShared(
   }
   return drops;
 }
+
+const isMoved = ({position}: SharedObject) => position !== undefined;
+
+const withMoved = (object: SharedObject, moves: Moves): SharedObject => ({
+  ...object,
+  sql: rewrite(object.sql, moves),
+  ...(object.called === undefined ? {} : {called: rewrite(object.called, moves)}),
+});
 
 /** Of the kinds of which a statement of pg_dump does not fail when they exist. */
 async function isThereAlready(connection: Connection, {type, name}: SharedObject): Promise<boolean> {

@@ -31,7 +31,7 @@ import {Loaders} from './loaders.ts';
 import {lookingChecksOf} from './looking-parts.ts';
 import {recordMade, removeStaged} from './made.ts';
 import {compareTables, mergeTables} from './merge.ts';
-import {requireFreeNames} from './obstacles.ts';
+import {requireFreeNames, requireNeeded} from './obstacles.ts';
 import {type Limits, type PublishOptions, publishInTransaction, publishTables, type TableStatement} from './publish.ts';
 import {createShared, neededShared, setSequence} from './shared.ts';
 import {
@@ -64,6 +64,8 @@ type BrokenKey = {
 /** Rows of the source refer to nothing where they were written without its triggers, as by replication. */
 const isForeignKeyFault = (error: unknown): error is BkpError =>
   error instanceof BkpError && error.context.sqlState === '23503';
+
+const byPosition = (a: {position?: number}, b: {position?: number}) => (a.position ?? 0) - (b.position ?? 0);
 
 /** Opens another connection to the same database. */
 export type Reconnect = () => Promise<Connection>;
@@ -177,7 +179,10 @@ export class PostgresStaging implements Staging {
       const tables = storedTables(schemas);
       const targets = storedTables(schemas.map((schema) => published.get(schema.name) ?? schema));
       const shared = sharedOf({database, targets, objects});
-      if (mode === undefined) await requireFreeNames(connection, targets);
+      if (mode === undefined) {
+        await requireFreeNames(connection, targets);
+        await requireNeeded(connection, tables);
+      }
       loaders = await Loaders.open(reconnect, connections);
       const staging = new PostgresStaging(connection, reconnect, {
         ...{id, tables, targets, objects, mode, plan, loaders},
@@ -253,22 +258,33 @@ export class PostgresStaging implements Staging {
     await connection.run('SET LOCAL check_function_bodies = off; SET LOCAL client_min_messages = error');
     const leftOut = new LeftOut((text) => this.#told.push(text));
     // The living tables have what they need.
-    const drops = this.#mode === undefined ? await createShared(connection, shared, {leftOut}) : [];
-    leftOut.end();
+    const isBefore = (object: SharedObject) => object.position === undefined;
+    const present = new Set<string>();
+    const drops: string[] = [];
+    const createObjects = async (objects: readonly SharedObject[]) =>
+      drops.push(...(await createShared(connection, objects, {leftOut, moves: this.#moves, present})));
+    if (this.#mode === undefined) await createObjects(shared.filter(isBefore));
     const schemas = new Set([this.#firstSchema, ...this.#moves.values()]);
     await connection.run([...schemas].map((name) => `CREATE SCHEMA ${name}`).join('; '));
-    await recordMade(connection, this.#firstSchema, drops);
     const tables = [...this.#tables.values()];
-    if (this.#plan !== undefined) await recordPlan(connection, this.#firstSchema, {plan: this.#plan, told: this.#told});
+    const isNeeded = ({by = []}: SharedObject) => by.some((name) => this.#tables.has(name));
+    const among = shared.filter((object) => !isBefore(object) && isNeeded(object));
     await createLater(connection, this.#firstSchema);
     await this.#readLooking();
     const create = async () => {
-      for (const {sql} of inOrder(tables, (table) => table.create)) await connection.run(this.#staged(sql));
+      for (const one of [...inOrder(tables, (table) => table.create), ...among].toSorted(byPosition)) {
+        if ('type' in one) await createObjects([one]);
+        else await connection.run(this.#staged(one.sql));
+      }
+      await this.#readLooking();
       await this.#looking?.readDepends(connection);
       await this.#dropLookingChecks();
       await this.#keepLate();
     };
     await (this.#looking === undefined ? create() : this.#looking.withoutExpanding(connection, create));
+    leftOut.end();
+    await recordMade(connection, this.#firstSchema, drops);
+    if (this.#plan !== undefined) await recordPlan(connection, this.#firstSchema, {plan: this.#plan, told: this.#told});
   }
 
   async #readLooking(): Promise<void> {

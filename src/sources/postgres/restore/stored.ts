@@ -31,11 +31,16 @@ const definitionSchema = v.object({
   key: v.exactOptional(texts),
   /** `name`, type and kind, joined by a NUL, in the order of the rows' fields; older versions did not write them. */
   columns: v.exactOptional(texts),
+  /** Other tables without which it cannot be created. */
+  needs: v.exactOptional(texts),
 });
 const objectSchema = v.object({
   ...{type: text, schema: text, name: text, owner: text, sql: text},
   called: v.exactOptional(text),
   value: v.exactOptional(text),
+  /** Of what needs tables itself: its place among the statements of the tables, and the tables that need it. */
+  position: v.exactOptional(v.number()),
+  by: v.exactOptional(texts),
 });
 const sharedSchema = v.array(objectSchema);
 
@@ -110,13 +115,13 @@ export function partsOfView(objects: readonly SchemaObject[], view: string): rea
 export function inOrder(
   tables: readonly StoredTable[],
   statementsOf: (table: StoredTable) => readonly string[],
-): readonly {table: StoredTable; sql: string}[] {
+): readonly {table: StoredTable; sql: string; position: number}[] {
   return tables
     .flatMap((table) =>
       statementsOf(table).map((statement) => ({table, statement, position: Number.parseInt(statement, 10)})),
     )
     .toSorted((a, b) => a.position - b.position)
-    .map(({table, statement}) => ({table, sql: sqlOf(statement)}));
+    .map(({table, statement, position}) => ({table, sql: sqlOf(statement), position}));
 }
 
 export const isPrimaryKey = (sql: string) => /\bPRIMARY KEY\b/u.test(sql);

@@ -89,11 +89,8 @@ function gapsOf(
       const home = entryOf.get(missing);
       if (own.has(missing) || isEverywhere(home)) continue;
       const available = stages.get(missing);
-      // Keys to tables that are not restored are the restore's to leave out; what tables need and needs tables is
-      // refused by `Selection.entangled`.
-      const isOthers =
-        stage === stageOf.references || (stage === before && available !== undefined && available < after);
-      if (isOthers || (available !== undefined && available <= stage)) continue;
+      // Keys to tables that are not restored are the restore's to leave out.
+      if (stage === stageOf.references || (available !== undefined && available <= stage)) continue;
       gaps.push({entry, missing, home, isOptional: stage >= stageOf.finish, isLate: available !== undefined});
     }
   }
@@ -106,7 +103,7 @@ const keyOf = ({classOid, oid}: Entry) => objectKey(classOid, oid);
 const isEverywhere = (entry: Entry | undefined) => entry?.type === 'SCHEMA' && entry.name === 'public';
 
 /** When a restore creates each object. */
-function stagesOf({shared, parts, after: last}: Selection): ReadonlyMap<ObjectKey, number> {
+function stagesOf({shared, entangled, parts, after: last}: Selection): ReadonlyMap<ObjectKey, number> {
   const stages = new Map<ObjectKey, number>();
   const add = (entries: readonly Entry[], stage: number) => {
     for (const entry of entries) if (entry.classOid !== 0) stages.set(keyOf(entry), stage);
@@ -117,5 +114,6 @@ function stagesOf({shared, parts, after: last}: Selection): ReadonlyMap<ObjectKe
   );
   for (const ofTable of parts.values()) for (const step of steps) add(ofTable[step], stageOf[step]);
   add(shared, before);
+  add([...entangled.keys()], stageOf.create);
   return stages;
 }

@@ -15,10 +15,22 @@ export type Selection = {
   /** Not in the backup, because they need tables that are not. */
   without: readonly Entry[];
   /**
-   * What needs a table and is needed by one, such as a function with the type of a row as its argument in a default.
-   * What tables need is created before all tables, so a restore could not create it.
+   * Those of `shared` that need tables, such as a function with the type of a row as its argument in a default. They
+   * are created among the tables, in the order of pg_dump.
    */
-  entangled: readonly {entry: Entry; by: Entry}[];
+  entangled: ReadonlyMap<Entry, Entangled>;
+  /** By the oid of a table: other tables without which it cannot be created. */
+  needs: ReadonlyMap<number, ReadonlySet<number>>;
+};
+
+export type Entangled = {
+  /** Oids of the tables that it needs. */
+  needs: ReadonlySet<number>;
+  /** Oids of the tables with which it comes: those that need it, or the same if none does. */
+  by: ReadonlySet<number>;
+  isRequired: boolean;
+  /** When it is created. */
+  position: number;
 };
 
 export type TableParts = {
@@ -116,7 +128,7 @@ export function select(
   for (const {id, type, needs} of entries) {
     // An expression refers to the function of a cast or to its types, and is written with the cast.
     const known = type === 'CAST' ? needs.filter((need) => byId.has(need)) : [];
-    if (known.length > 0 && known.every((need) => needed.has(need))) needed.add(id);
+    if (known.length > 0 && known.every((need) => needed.has(need) || partOf.has(need))) needed.add(id);
   }
   const shared = entries.filter((entry) => {
     const {id, type, needs} = entry;
@@ -140,12 +152,7 @@ export function select(
     parts,
     after: entries.filter(({id}) => isAfter.has(id)).map((entry) => ({view: viewOf.get(entry.id), entry})),
     without: others.filter(({id, type}) => !present.has(id) && type !== 'COMMENT' && isOfItsOwn(type)),
-    entangled: [...byTables]
-      .filter((id) => needsTable(id, graph))
-      .map((id) => ({
-        entry: byId.get(id)!,
-        by: byId.get([...partOf.keys()].find((part) => neededBy([part], graph).has(id))!)!,
-      })),
+    ...entanglementOf(shared, {parts, graph}),
   };
 }
 
@@ -186,6 +193,63 @@ function ownerOf(
   }
   const owner = needs.find((id) => partOf.has(id));
   return owner === undefined ? undefined : partOf.get(owner);
+}
+
+function entanglementOf(
+  shared: readonly Entry[],
+  {parts, graph}: {parts: ReadonlyMap<number, TableParts>; graph: Graph},
+): Pick<Selection, 'entangled' | 'needs'> {
+  const found = shared.filter(({id}) => needsTable(id, graph));
+  const byRoot = new Map([...parts].map(([oid, of]) => [oid, neededBy(idsIn(of), graph)] as const));
+  const entangled = new Map(
+    found.map((entry) => {
+      // A comment, a grant or a cast is for what it needs.
+      const of = ['COMMENT', 'ACL', 'CAST'].includes(entry.type) ? entry.needs : [entry.id];
+      const by = [...byRoot].flatMap(([oid, needed]) => (of.some((id) => needed.has(id)) ? [oid] : []));
+      const needs = tablesFor([entry.id], graph);
+      const isRequired = by.length > 0;
+      return [
+        entry,
+        {needs, isRequired, by: isRequired ? new Set(by) : needs, position: placeOf(entry, graph)},
+      ] as const;
+    }),
+  );
+  const needs = [...parts].map(([oid, of]) => {
+    const tables = new Set(tablesFor(idsIn(of, beforeReferences), graph));
+    for (const one of entangled.values()) {
+      if (one.isRequired && one.by.has(oid)) for (const table of one.needs) tables.add(table);
+    }
+    tables.delete(oid);
+    return [oid, tables] as const;
+  });
+  return {entangled, needs: new Map(needs)};
+}
+
+/** pg_dump does not know that a table needs a cast, so that comes as early as it can. */
+function placeOf({type, needs, position}: Entry, {byId}: Graph): number {
+  if (type !== 'CAST') return position;
+  return Math.max(...needs.map((need) => byId.get(need)?.position ?? -1)) + 0.5;
+}
+
+const beforeReferences: readonly (keyof TableParts)[] = ['create', 'constraints', 'indexes'];
+const allSteps: readonly (keyof TableParts)[] = [...beforeReferences, 'references', 'finish'];
+const idsIn = (parts: TableParts, steps = allSteps) => steps.flatMap((step) => parts[step].map(({id}) => id));
+
+/** Tables of which entries, or what they need beside tables, need a part. */
+function tablesFor(ids: readonly number[], {byId, partOf}: Graph): ReadonlySet<number> {
+  const tables = new Set<number>();
+  const seen = new Set<number>();
+  const visit = (id: number) => {
+    if (seen.has(id)) return;
+    seen.add(id);
+    for (const need of byId.get(id)?.needs ?? []) {
+      const table = partOf.get(need);
+      if (table === undefined) visit(need);
+      else tables.add(table);
+    }
+  };
+  for (const id of ids) visit(id);
+  return tables;
 }
 
 /** Whether an entry, or what it needs, needs a part of a table. */

@@ -1,5 +1,5 @@
 import {createHash} from 'node:crypto';
-import type {SchemaObject, TableSchema} from '../../source.ts';
+import type {SchemaObject, TableName, TableSchema} from '../../source.ts';
 import {columnsOf, kindsOf} from '../catalog/columns.ts';
 import type {Relation} from '../catalog/relations.ts';
 import {columnTypes} from '../catalog/text-state.ts';
@@ -16,7 +16,7 @@ export async function tableSchemaOf(
   connection: Connection,
   relation: Relation,
   parts: TableParts,
-  {omitIndexes}: {omitIndexes: boolean},
+  {omitIndexes, needs}: {omitIndexes: boolean; needs: readonly TableName[]},
 ): Promise<TableSchema> {
   const statements = (entries: readonly Entry[]) => entries.map(({sql, position}) => `${position}\t${sql}`);
   const {create, constraints, references, finish} = parts;
@@ -45,18 +45,28 @@ export async function tableSchemaOf(
       sequences: await sequencesOf(connection, create),
       columns: columns.map(({name, type}) => [name, type, kinds.get(name) ?? 'other'].join('\0')),
       key: key.map(({name}) => name),
+      ...(needs.length === 0 ? {} : {needs}),
     },
   };
 }
 
-/** Everything that is created beside the tables, as JSON for the facts of the database. */
-export async function sharedText(connection: Connection, {shared}: Selection): Promise<string> {
+/**
+ * Everything that is created beside the tables, as JSON for the facts of the database.
+ * @param nameOf a table by its oid
+ */
+export async function sharedText(
+  connection: Connection,
+  {shared, entangled}: Selection,
+  nameOf: (oid: number) => TableName,
+): Promise<string> {
   const objects = [];
   for (const entry of shared) {
     const {type, schema, name, owner, called, sql} = entry;
+    const among = entangled.get(entry);
     const value = await valueNow(connection, entry);
     const more = {...(called === '' ? {} : {called}), ...(value === undefined ? {} : {value})};
-    objects.push({type, schema, name, owner, sql, ...more});
+    const place = among === undefined ? {} : {position: among.position, by: [...among.by].map(nameOf)};
+    objects.push({type, schema, name, owner, sql, ...more, ...place});
   }
   return JSON.stringify(objects);
 }

@@ -25,7 +25,6 @@ export async function requireClosed(
     notice: ((text: string) => void) | undefined;
   },
 ): Promise<void> {
-  requireNotEntangled(selection);
   const names = await namesOf(
     connection,
     gaps.map(({missing}) => missing),
@@ -57,16 +56,6 @@ export async function requireClosed(
 
 /** `public.orders` as it is, `public."my orders"` in backticks. */
 const inStatement = (name: string) => (/^[\w.]+$/.test(name) ? name : quoteName(name));
-
-/** @throws BkpError `UNSUPPORTED` if no restore could create what a table needs */
-function requireNotEntangled({entangled: [first]}: Selection): void {
-  if (first === undefined) return;
-  const {entry, by} = first;
-  throw new BkpError('UNSUPPORTED', `${nameOf(by)} needs the ${entry.type.toLowerCase()} ${nameOf(entry)}`, {
-    cause: 'that needs a table itself, and bkp creates what tables need before the tables',
-    next: 'leave out the table that uses it: EXCEPT (TABLE …), or a collection of the other tables',
-  });
-}
 
 const nameOf = ({schema, name}: Entry) => (schema === '' ? name : `${schema}.${name}`);
 

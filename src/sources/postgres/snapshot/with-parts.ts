@@ -93,17 +93,19 @@ async function beginAnew(
   );
   await requireClosed(connection, {selection, gaps, notice: tell});
   await tellHiddenReads(connection, relations, {withViews: objects, notice: tell});
+  const nameOf = (oid: number) => relations.find((relation) => relation.oid === oid)!.name;
   const schemas = [];
   for (const relation of relations) {
     const parts = selection.parts.get(relation.oid)!;
-    schemas.push(await tableSchemaOf(connection, relation, parts, {omitIndexes}));
+    const needs = [...selection.needs.get(relation.oid)!].map(nameOf);
+    schemas.push(await tableSchemaOf(connection, relation, parts, {omitIndexes, needs}));
   }
   const state = stateOf(definitions, relations, options);
   const database = {
     product: 'postgres',
     version: connection.facts.version,
     encoding: connection.facts.encoding,
-    shared: await sharedText(connection, selection),
+    shared: await sharedText(connection, selection, nameOf),
     searchPath: await searchPathOf(connection),
     ...(state === undefined ? {} : {definitions: state}),
     ...(state === undefined || told.length === 0 ? {} : {told: JSON.stringify(told)}),
