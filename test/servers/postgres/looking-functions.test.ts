@@ -80,7 +80,11 @@ const cases: readonly (readonly [string, string])[] = [
     'an exclusion constraint',
     'CREATE TABLE u (id int, EXCLUDE USING hash (label(id) WITH =)); INSERT INTO u VALUES (1), (2)',
   ],
-  ['statistics', 'CREATE TABLE u (id int); INSERT INTO u VALUES (1), (2); CREATE STATISTICS s ON label(id), id FROM u'],
+  [
+    'statistics',
+    `CREATE TABLE u (id int PRIMARY KEY); INSERT INTO u VALUES (1), (2);
+     CREATE STATISTICS s ON label(id), id FROM u`,
+  ],
   [
     'a circle',
     `CREATE TABLE u (id int PRIMARY KEY); INSERT INTO u VALUES (1);
@@ -119,6 +123,9 @@ for (const version of [15, 18] as const) {
     const said: string[] = [];
     const notice = (text: string) => said.push(text);
     const backup = await takeFull(database.source, {tables, objects: true, notice});
+    const {schemas, objects = [], database: facts} = backup;
+    const incoming = {schemas, stored: schemas, objects, database: facts, bytes: 0};
+    expect((await target.source.survey(incoming, {rehearse: true})).obstacle).toBeUndefined();
     const staging = await fillStaging(target.source, backup, 'one', notice);
     await staging.publish({notice});
     await staging.discard();

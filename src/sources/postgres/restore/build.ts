@@ -11,10 +11,16 @@ export async function buildOne(connection: Connection, sql: string): Promise<voi
   });
 }
 
-/** Sets what building needs, until the end of the transaction. */
-export async function prepareToBuild(connection: Connection): Promise<void> {
-  // Nobody else uses the staged tables, and another connection of this restore may hold a lock for long.
-  await fixSettings(connection, {lockTimeoutSeconds: 0});
+/**
+ * Sets what building needs, until the end of the transaction.
+ * @param limits absent: nobody else uses the staged tables, and another connection of this restore may hold a lock for
+ *   long
+ */
+export async function prepareToBuild(
+  connection: Connection,
+  limits: Parameters<typeof fixSettings>[1] = {lockTimeoutSeconds: 0},
+): Promise<void> {
+  await fixSettings(connection, limits);
   // Each connection builds one index at a time.
   await connection.run('SET LOCAL client_min_messages = error; SET LOCAL max_parallel_maintenance_workers = 0');
 }

@@ -228,8 +228,7 @@ export class PostgresStaging implements Staging {
       searchPath: searchPathOf(database),
     });
     await staging.#createTables(shared, limits);
-    await fixSettings(connection, limits);
-    await connection.run('SET LOCAL client_min_messages = error');
+    await prepareToBuild(connection, limits);
     const run = ({sql}: TableStatement) => connection.run(staging.#staged(sql));
     for (const [name, {table}] of staging.#loads) {
       const statements = inOrder([table], ({constraints, indexes}) => [...constraints, ...indexes]);
