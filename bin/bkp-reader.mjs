@@ -1387,10 +1387,7 @@ const ident = (name) => quote(name);
 const literal = (text) => `E'${text.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`;
 const sqlOf = (statement) => statement.slice(statement.indexOf('\t') + 1);
 
-/**
- * Rows are loaded after the primary keys, because those say in which order the columns of a row are. psql asks the
- * new table for them, so no statement of the backup has to be parsed here.
- */
+/** Rows are loaded after the primary keys: deltas remove rows by them, and they order the columns of older backups. */
 function writeScript(chunks, {manifest, tables, path}) {
   const {body, streams} = manifest;
   const file = openNew(path);
@@ -1414,18 +1411,29 @@ SET DateStyle = ISO; SET IntervalStyle = postgres; SET TimeZone = 'UTC'; SET lc_
 SET xmloption = content;
 `);
   const sequences = tables.flatMap(({schema}) => schema.definition.sequences);
-  for (const {schema, name, sql, value} of JSON.parse(body.source.database.shared)) {
+  const shared = JSON.parse(body.source.database.shared);
+  const createShared = ({schema, name, sql, value}) => {
     run([sql.replace(/^CREATE SCHEMA (?!IF NOT EXISTS)/, 'CREATE SCHEMA IF NOT EXISTS ')]);
     if (value !== undefined) sequences.push(JSON.stringify([schema, name, ...JSON.parse(value).slice(2)]));
-  }
+  };
+  for (const object of shared.filter(({position}) => position === undefined)) createShared(object);
   write('BEGIN;\n');
-  run(inOrder('create'));
+  // What needs tables itself has a place among their statements.
+  const names = new Set(tables.map(({schema}) => schema.name));
+  const among = shared.filter(({position, by = []}) => position !== undefined && by.some((name) => names.has(name)));
+  const created = [
+    ...tables.flatMap(({schema}) =>
+      schema.definition.create.map((text) => ({at: Number.parseInt(text, 10), create: () => run([sqlOf(text)])})),
+    ),
+    ...among.map((object) => ({at: object.position, create: () => createShared(object)})),
+  ];
+  for (const {create} of created.sort((a, b) => a.at - b.at)) create();
   run(inOrder('constraints').filter(isKey));
   for (const {schema, layers} of tables) {
     const {definition} = schema;
     const name = `${ident(definition.schema)}.${ident(definition.table)}`;
     const only = definition.kind === 'partitioned' ? name : `ONLY ${name}`;
-    write(askForColumns(name));
+    const {into, keys, sameKey} = columnsOf(definition, name, write);
     const copy = (into, segments) => {
       for (const bytes of segmentsOf(chunks, streams, segments)) {
         write(`COPY ${into} FROM STDIN;\n`);
@@ -1435,14 +1443,14 @@ SET xmloption = content;
     };
     for (const layer of layers) {
       if (layer.kind === 'delta') {
-        write(`CREATE TEMP TABLE bkp_keys AS SELECT :key_columns FROM ${name} WHERE false;\n`);
+        write(`CREATE TEMP TABLE bkp_keys AS SELECT ${keys} FROM ${name} WHERE false;\n`);
         copy('bkp_keys', layer.keyData);
         write(`SET search_path = pg_catalog, public;
-DELETE FROM ${only} AS t USING bkp_keys AS k WHERE :same_key;
+DELETE FROM ${only} AS t USING bkp_keys AS k WHERE ${sameKey};
 SET search_path = ''; DROP TABLE pg_temp.bkp_keys;
 `);
-        copy(`${name} (:columns)`, layer.rowData);
-      } else copy(`${name} (:columns)`, layer.data);
+        copy(into, layer.rowData);
+      } else copy(into, layer.data);
     }
     say(`table ${schema.name}`);
   }
@@ -1464,6 +1472,23 @@ SET search_path = ''; DROP TABLE pg_temp.bkp_keys;
   run(objects.filter(({definition}) => definition.type === 'ACL').map(({definition}) => definition.sql));
   closeSync(file);
   say('run it in an empty database: psql -X -d NAME -f FILE');
+}
+
+/**
+ * The columns in the order of the rows. A table that inherits may be created with another order. Backups of older
+ * versions do not say it: psql asks the table then.
+ */
+function columnsOf({columns, key = []}, name, write) {
+  if (columns === undefined) {
+    write(askForColumns(name));
+    return {into: `${name} (:columns)`, keys: ':key_columns', sameKey: ':same_key'};
+  }
+  const list = columns.map((column) => ident(column.split('\0')[0])).join(', ');
+  return {
+    into: list === '' ? name : `${name} (${list})`,
+    keys: key.map(ident).join(', '),
+    sameKey: key.map((column) => `t.${ident(column)} = k.${ident(column)}`).join(' AND '),
+  };
 }
 
 /** The columns of rows: those of the key in its order, then the others. Generated ones are computed by the table. */

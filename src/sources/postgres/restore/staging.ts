@@ -35,7 +35,9 @@ import {requireFreeNames, requireNeeded} from './obstacles.ts';
 import {type Limits, type PublishOptions, publishInTransaction, publishTables, type TableStatement} from './publish.ts';
 import {createShared, neededShared, setSequence} from './shared.ts';
 import {
+  creationOf,
   inOrder,
+  isBeforeTables,
   isPrimaryKey,
   isTableOf,
   pairOf,
@@ -64,8 +66,6 @@ type BrokenKey = {
 /** Rows of the source refer to nothing where they were written without its triggers, as by replication. */
 const isForeignKeyFault = (error: unknown): error is BkpError =>
   error instanceof BkpError && error.context.sqlState === '23503';
-
-const byPosition = (a: {position?: number}, b: {position?: number}) => (a.position ?? 0) - (b.position ?? 0);
 
 /** Opens another connection to the same database. */
 export type Reconnect = () => Promise<Connection>;
@@ -257,21 +257,18 @@ export class PostgresStaging implements Staging {
     await connection.run('SET LOCAL check_function_bodies = off; SET LOCAL client_min_messages = error');
     const leftOut = new LeftOut((text) => this.#told.push(text));
     // The living tables have what they need.
-    const isBefore = (object: SharedObject) => object.position === undefined;
     const present = new Set<string>();
     const drops: string[] = [];
     const createObjects = async (objects: readonly SharedObject[]) =>
       drops.push(...(await createShared(connection, objects, {leftOut, moves: this.#moves, present})));
-    if (this.#mode === undefined) await createObjects(shared.filter(isBefore));
+    if (this.#mode === undefined) await createObjects(shared.filter(isBeforeTables));
     const schemas = new Set([this.#firstSchema, ...this.#moves.values()]);
     await connection.run([...schemas].map((name) => `CREATE SCHEMA ${name}`).join('; '));
     const tables = [...this.#tables.values()];
-    const isNeeded = ({by = []}: SharedObject) => by.some((name) => this.#tables.has(name));
-    const among = shared.filter((object) => !isBefore(object) && isNeeded(object));
     await createLater(connection, this.#firstSchema);
     await this.#readLooking();
     const create = async () => {
-      for (const one of [...inOrder(tables, (table) => table.create), ...among].toSorted(byPosition)) {
+      for (const one of creationOf(tables, shared)) {
         if ('type' in one) await createObjects([one]);
         else await connection.run(this.#staged(one.sql));
       }

@@ -124,6 +124,17 @@ export function inOrder(
     .map(({table, statement, position}) => ({table, sql: sqlOf(statement), position}));
 }
 
+/** Whether it exists before the tables: others need tables themselves. */
+export const isBeforeTables = ({position}: SharedObject) => position === undefined;
+
+/** What creates tables, and what needs tables itself and comes with these, in the order in which it can run. */
+export function creationOf(tables: readonly StoredTable[], shared: readonly SharedObject[]) {
+  const names = new Set(tables.map(({name}) => name));
+  const among = shared.filter((object) => !isBeforeTables(object) && object.by?.some((name) => names.has(name)));
+  const all = [...inOrder(tables, ({create}) => create), ...among];
+  return all.toSorted((a, b) => (a.position ?? 0) - (b.position ?? 0));
+}
+
 export const isPrimaryKey = (sql: string) => /\bPRIMARY KEY\b/u.test(sql);
 
 export const sqlOf = (statement: string) => statement.slice(statement.indexOf('\t') + 1);

@@ -1,7 +1,15 @@
 import type {DatabaseFacts, TableName, TableSchema} from '../../source.ts';
 import {qualified, quoteIdent, quoteText} from '../connection/quote.ts';
 import {referredBy} from '../restore/build.ts';
-import {inOrder, type StoredTable, sharedObjects, storedTables} from '../restore/stored.ts';
+import {
+  creationOf,
+  inOrder,
+  isBeforeTables,
+  type SharedObject,
+  type StoredTable,
+  sharedObjects,
+  storedTables,
+} from '../restore/stored.ts';
 
 /** The rows of the tables; `lines` without their ends. */
 type Rows = {
@@ -35,13 +43,11 @@ export function* scriptOf(
     '',
     '',
   ].join('\n');
-  for (const {type, name, sql, value} of shared) {
-    // It exists in every new database.
-    if (sql === '' || (type === 'SCHEMA' && name === 'public')) continue;
-    yield `${sql}\n\n`;
-    if (value !== undefined) yield setval(value);
+  for (const object of shared.filter(isBeforeTables)) yield* sharedLines(object);
+  for (const one of creationOf(tables, shared)) {
+    if ('type' in one) yield* sharedLines(one);
+    else yield `${one.sql}\n\n`;
   }
-  yield* of(({create}) => create);
   for (const {name, schema, table} of tables) {
     const columns = rows.columns(name).map(quoteIdent).join(', ');
     const list = columns === '' ? '' : ` (${columns})`;
@@ -58,6 +64,13 @@ export function* scriptOf(
   const names = new Set(tables.map((table) => `${table.schema}.${table.table}`));
   yield* of(({references}) => references.filter((sql) => isInside(sql, names)));
   yield* of(({finish}) => finish);
+}
+
+function* sharedLines({type, name, sql, value}: SharedObject): Generator<string> {
+  // It exists in every new database.
+  if (sql === '' || (type === 'SCHEMA' && name === 'public')) return;
+  yield `${sql}\n\n`;
+  if (value !== undefined) yield setval(value);
 }
 
 function setval(value: string): string {
