@@ -234,8 +234,7 @@ export class PostgresStaging implements Staging {
       const statements = inOrder([table], ({constraints, indexes}) => [...constraints, ...indexes]);
       for (const {sql} of statements) await staging.#build(connection, name, sql);
     }
-    const isInside = (table: StoredTable) => table.references.filter((sql) => staging.#isInside(sql));
-    for (const one of inOrder(tables, isInside)) {
+    for (const one of staging.#inside()) {
       if (staging.#isLate(one.table, one.sql)) staging.#waiting.push(one);
       else await run(one);
     }
@@ -256,23 +255,25 @@ export class PostgresStaging implements Staging {
     await fixSettings(connection, limits);
     await connection.run('SET LOCAL check_function_bodies = off; SET LOCAL client_min_messages = error');
     const leftOut = new LeftOut((text) => this.#told.push(text));
-    // The living tables have what they need.
     const present = new Set<string>();
     const drops: string[] = [];
     const createObjects = async (objects: readonly SharedObject[]) =>
       drops.push(...(await createShared(connection, objects, {leftOut, moves: this.#moves, present})));
+    // The living tables have what they need.
     if (this.#mode === undefined) await createObjects(shared.filter(isBeforeTables));
     const schemas = new Set([this.#firstSchema, ...this.#moves.values()]);
     await connection.run([...schemas].map((name) => `CREATE SCHEMA ${name}`).join('; '));
     const tables = [...this.#tables.values()];
     await createLater(connection, this.#firstSchema);
     await this.#readLooking();
+    const creation = creationOf(tables, shared);
     const create = async () => {
-      for (const one of creationOf(tables, shared)) {
+      for (const one of creation) {
         if ('type' in one) await createObjects([one]);
         else await connection.run(this.#staged(one.sql));
       }
-      await this.#readLooking();
+      // Functions may have come among the tables.
+      if (creation.some((one) => 'type' in one)) await this.#readLooking();
       await this.#looking?.readDepends(connection);
       await this.#dropLookingChecks();
       await this.#keepLate();
@@ -434,7 +435,6 @@ export class PostgresStaging implements Staging {
   }
 
   async #addReferences(signal: AbortSignal | undefined): Promise<void> {
-    const isInside = (table: StoredTable) => table.references.filter((sql) => this.#isInside(sql));
     const validations: (() => Promise<void>)[] = [];
     const orBroken = async (key: Omit<BrokenKey, 'error'>, work: () => Promise<void>) => {
       try {
@@ -444,7 +444,7 @@ export class PostgresStaging implements Staging {
         this.#broken.push({...key, error});
       }
     };
-    for (const {table, sql} of inOrder([...this.#tables.values()], isInside)) {
+    for (const {table, sql} of this.#inside()) {
       signal?.throwIfAborted();
       if (this.#isLate(table, sql)) {
         this.#waiting.push({table, sql});
@@ -557,6 +557,11 @@ export class PostgresStaging implements Staging {
       await fixSettings(this.#connection, {lockTimeoutSeconds: 30});
       return contentOf(this.#connection, query);
     });
+  }
+
+  /** The foreign keys between tables of this restore. */
+  #inside(): readonly TableStatement[] {
+    return inOrder([...this.#tables.values()], ({references}) => references.filter((sql) => this.#isInside(sql)));
   }
 
   /** Whether a foreign key refers to a table of this restore. */
