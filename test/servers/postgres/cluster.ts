@@ -5,7 +5,7 @@ import {tmpdir} from 'node:os';
 import {basename, join, relative} from 'node:path';
 import {setTimeout as pause} from 'node:timers/promises';
 import pg from 'pg';
-import {afterAll, beforeAll} from 'vitest';
+import {afterAll, beforeAll, onTestFinished} from 'vitest';
 import {postgresPrograms} from '../../../scripts/servers.js';
 import {PostgresSource, type PostgresSourceOptions} from '../../../src/sources/postgres/index.ts';
 import {unpackPostgres} from '../../helpers/unpack-postgres.ts';
@@ -253,6 +253,14 @@ export class TestDatabase {
     await this.#client?.end();
     await this.source.close();
   }
+}
+
+/** A database with what the statements make, until the end of the test. */
+export async function databaseOfTest(on: Cluster, sql: string): Promise<TestDatabase> {
+  const database = await on.create();
+  onTestFinished(() => database.close());
+  await database.exec(sql);
+  return database;
 }
 
 /** A cluster for all tests of a file. */

@@ -1,17 +1,12 @@
-import {expect, onTestFinished, test} from 'vitest';
+import {expect, test} from 'vitest';
 import {merge, takeFull} from '../../sources/layers.ts';
-import {clusterOfFile, type TestDatabase} from './cluster.ts';
+import {clusterOfFile, databaseOfTest, type TestDatabase} from './cluster.ts';
 
 // Foreign keys between tables that are merged and replaced together, and to others.
 
 const cluster = clusterOfFile('contrib');
 
-async function made(sql: string): Promise<TestDatabase> {
-  const database = await cluster().create();
-  onTestFinished(() => database.close());
-  await database.exec(sql);
-  return database;
-}
+const made = (sql: string) => databaseOfTest(cluster(), sql);
 
 const full = ({source}: TestDatabase, ...tables: string[]) =>
   takeFull(source, {tables: tables.map((table) => `public.${table}`), track: {owner: 'c'}});

@@ -1,16 +1,11 @@
-import {expect, onTestFinished, test} from 'vitest';
+import {expect, test} from 'vitest';
 import {type Backup, deltaSize, merge, takeFull, takeIncrement} from '../../sources/layers.ts';
-import {clusterOfFile, type TestDatabase} from './cluster.ts';
+import {clusterOfFile, databaseOfTest, type TestDatabase} from './cluster.ts';
 
 const cluster = clusterOfFile();
 const owner = 'c';
 
-async function made(sql: string): Promise<TestDatabase> {
-  const database = await cluster().create();
-  onTestFinished(() => database.close());
-  await database.exec(sql);
-  return database;
-}
+const made = (sql: string) => databaseOfTest(cluster(), sql);
 
 function full({source}: TestDatabase, ...tables: string[]): Promise<Backup> {
   return takeFull(source, {tables: tables.map((table) => `public.${table}`), track: {owner}});

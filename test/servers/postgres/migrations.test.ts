@@ -1,6 +1,6 @@
-import {expect, onTestFinished, test} from 'vitest';
+import {expect, test} from 'vitest';
 import {type Backup, restore, takeFull, takeIncrement} from '../../sources/layers.ts';
-import {type Cluster, clusterOfFile, type TestDatabase} from './cluster.ts';
+import {type Cluster, clusterOfFile, databaseOfTest, type TestDatabase} from './cluster.ts';
 
 // Whatever becomes of a tracked table or of its log: no statement of an application may fail in a trigger of bkp, and
 // the next increment is right.
@@ -8,15 +8,8 @@ import {type Cluster, clusterOfFile, type TestDatabase} from './cluster.ts';
 const versions = {15: clusterOfFile(15), 18: clusterOfFile(18)};
 const owner = 'c';
 
-async function made(on: Cluster, sql: string): Promise<TestDatabase> {
-  const database = await on.create();
-  onTestFinished(() => database.close());
-  await database.exec(sql);
-  return database;
-}
-
 async function expectRestored(on: Cluster, database: TestDatabase, backup: Backup): Promise<void> {
-  const target = await made(on, 'SELECT 1');
+  const target = await databaseOfTest(on, 'SELECT 1');
   await restore(target.source, backup);
   expect(await target.rows('t')).toEqual(await database.rows('t'));
 }
@@ -192,7 +185,7 @@ const cases = ([15, 18] as const).flatMap((build) => migrations.map((each) => ({
 test.each(cases)('on version $build, writers see nothing of bkp after $what: $migration', async (each) => {
   const {build, before, migration, insert, last} = each;
   const on = versions[build]();
-  const database = await made(on, `${before}; CREATE TABLE other (id int PRIMARY KEY)`);
+  const database = await databaseOfTest(on, `${before}; CREATE TABLE other (id int PRIMARY KEY)`);
   const tables = before === child ? ['public.above', 'public.t'] : ['public.t'];
   const full = await takeFull(database.source, {tables, track: {owner}});
   const log = (await database.rows("(SELECT '_bkp.log_' || 't'::regclass::oid)"))[0]!.slice(1, -1);

@@ -1,17 +1,12 @@
-import {expect, onTestFinished, test} from 'vitest';
-import {clusterOfFile, type TestDatabase} from './cluster.ts';
+import {expect, test} from 'vitest';
+import {clusterOfFile, databaseOfTest} from './cluster.ts';
 import {addressOf, openPostgresDesk} from './desk.ts';
 
 // What belongs to bkp in a database is known by its form: a schema of the user's may begin with the same letters.
 
 const cluster = clusterOfFile(18);
 
-async function made(sql: string): Promise<TestDatabase> {
-  const database = await cluster().create();
-  onTestFinished(() => database.close());
-  await database.exec(sql);
-  return database;
-}
+const made = (sql: string) => databaseOfTest(cluster(), sql);
 
 const create = (settings = '') => `CREATE BACKUP COLLECTION c DATABASE WITH (STORAGE='cluster'${settings})`;
 const incremental = ", INCREMENTAL_BACKUP_ENABLED='true'";

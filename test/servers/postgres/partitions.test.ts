@@ -3,7 +3,7 @@ import {join} from 'node:path';
 import {expect, onTestFinished, test, vi} from 'vitest';
 import {Connection} from '../../../src/sources/postgres/connection/connection.ts';
 import {restore, takeFull, takeIncrement} from '../../sources/layers.ts';
-import {type Cluster, clusterOfFile, type TestDatabase} from './cluster.ts';
+import {type Cluster, clusterOfFile, databaseOfTest, type TestDatabase} from './cluster.ts';
 import {addressOf, openPostgresDesk} from './desk.ts';
 
 // The server gives a partition the row triggers of its table, under the same name: tracking must not be in the way.
@@ -19,12 +19,7 @@ const attach = (table: string, year: number) =>
   `ALTER TABLE part ATTACH PARTITION ${table} FOR VALUES FROM ('${year}-01-01') TO ('${year + 1}-01-01')`;
 const increment = ['sql', '--wait', 'BACKUP c INCREMENTAL'] as const;
 
-async function filled(on: Cluster, sql = schema): Promise<TestDatabase> {
-  const database = await on.create();
-  onTestFinished(() => database.close());
-  await database.exec(sql);
-  return database;
-}
+const filled = (on: Cluster, sql = schema) => databaseOfTest(on, sql);
 
 const triggersOf = (database: TestDatabase, tables = '{part,part_a}') =>
   database.rows(`(SELECT DISTINCT tgname FROM pg_trigger

@@ -1,18 +1,11 @@
-import {expect, onTestFinished, test} from 'vitest';
+import {expect, test} from 'vitest';
 import {fillStaging, restore, takeFull, takeIncrement} from '../../sources/layers.ts';
-import {type Cluster, clusterOfFile, type TestDatabase} from './cluster.ts';
+import {clusterOfFile, databaseOfTest} from './cluster.ts';
 
 // Each value comes back in its column, whatever the order in which the statements of the backup create the columns.
 
 const versions = {15: clusterOfFile(15), 18: clusterOfFile(18)};
 const owner = 'c';
-
-async function made(on: Cluster, sql: string): Promise<TestDatabase> {
-  const database = await on.create();
-  onTestFinished(() => database.close());
-  await database.exec(sql);
-  return database;
-}
 
 /** Columns of parents come first when a child is created; here they joined after the child had its own. */
 const inherited = `CREATE TABLE p (id int PRIMARY KEY, a text);
@@ -28,12 +21,12 @@ const values = (name: string) => `(SELECT to_jsonb(t) FROM ONLY ${name} t ORDER 
 test.for([15, 18] as const)(
   'columns that joined a parent later keep their values, by a full backup and by increments (%i)',
   async (version) => {
-    const source = await made(versions[version](), inherited);
+    const source = await databaseOfTest(versions[version](), inherited);
     const full = await takeFull(source.source, {tables, track: {owner}});
     await source.source.acknowledge(owner, full.mark!);
     await source.exec("UPDATE t SET own = 'new' WHERE id < 3; DELETE FROM t WHERE id = 9");
     const increment = await takeIncrement(source.source, owner, full);
-    const target = await made(versions[version](), 'SELECT 1');
+    const target = await databaseOfTest(versions[version](), 'SELECT 1');
     await restore(target.source, increment);
     for (const name of tables) expect(await target.rows(values(name))).toEqual(await source.rows(values(name)));
   },
@@ -46,10 +39,10 @@ test.for([15, 18] as const)('values of regclass that name nothing come back (%i)
     INSERT INTO t VALUES (1, 0, 0, '{0}', 0), (2, 'gone', 'gone', '{gone,t}', 'int'), (3, 't', 't', NULL, NULL);
     INSERT INTO k VALUES (0), ('gone'), ('t');
     DROP TABLE gone`;
-  const source = await made(versions[version](), sql);
+  const source = await databaseOfTest(versions[version](), sql);
   const both = ['public.t', 'public.k'];
   const full = await takeFull(source.source, {tables: both});
-  const target = await made(versions[version](), 'SELECT 1');
+  const target = await databaseOfTest(versions[version](), 'SELECT 1');
   await restore(target.source, full);
   for (const name of both) expect(await target.rows(values(name))).toEqual(await source.rows(values(name)));
   expect(await target.rows('(SELECT v FROM k WHERE v = 0)')).toEqual(['(-)']);
@@ -66,10 +59,10 @@ test.for([15, 18] as const)(
     INSERT INTO a VALUES (1); INSERT INTO good VALUES (1, 1);
     SET session_replication_role = replica;
     INSERT INTO b VALUES (1, 1), (2, 7); INSERT INTO late VALUES (1, 8, 'a'); INSERT INTO p VALUES (1, 9)`;
-    const source = await made(versions[version](), sql);
+    const source = await databaseOfTest(versions[version](), sql);
     const all = ['a', 'b', 'good', 'late', 'p'].map((name) => `public.${name}`);
     const full = await takeFull(source.source, {tables: all});
-    const target = await made(versions[version](), 'SELECT 1');
+    const target = await databaseOfTest(versions[version](), 'SELECT 1');
     const notices: string[] = [];
     const staging = await fillStaging(target.source, full);
     await staging.publish({notice: (text) => notices.push(text)});
@@ -95,9 +88,9 @@ test('names of NOT NULL that a child has for a column of its parent come back', 
   const sql = `CREATE TABLE p (id int, "I d" int); CREATE TABLE "B b" (PRIMARY KEY (id, "I d")) INHERITS (p);
     ALTER TABLE "B b" RENAME TO t; ALTER TABLE t RENAME CONSTRAINT "B b_id_not_null" TO "Q""'uoted";
     INSERT INTO t VALUES (1, 2)`;
-  const source = await made(versions[18](), sql);
+  const source = await databaseOfTest(versions[18](), sql);
   const full = await takeFull(source.source, {tables: ['public.p', 'public.t']});
-  const target = await made(versions[18](), 'SELECT 1');
+  const target = await databaseOfTest(versions[18](), 'SELECT 1');
   await restore(target.source, full);
   const names = '(SELECT conrelid::regclass, conname FROM pg_constraint WHERE conrelid > 16383 ORDER BY 1, 2)';
   expect(await target.rows(names)).toEqual(await source.rows(names));
