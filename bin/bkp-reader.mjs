@@ -1225,8 +1225,9 @@ function finishTable(db, {name, definition}) {
   for (const sql of definition.indexes) attempt(db, sql, `an index of ${name}`);
   for (const sql of definition.omittedIndexes ?? []) warn(`an index of ${name} is not in the backup: ${sql}`);
   const rows = definition.sequenceRows ?? (definition.sequence === null ? [] : [`integer:${definition.sequence}`]);
-  if (rows.length === 0) return;
-  db.prepare('DELETE FROM sqlite_sequence WHERE name = ?').run(name);
+  const hasCounters = db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence'").get() !== undefined;
+  // The rows that were inserted have made one, also where the backup has none.
+  if (hasCounters) db.prepare('DELETE FROM sqlite_sequence WHERE name = ?').run(name);
   for (const row of rows) {
     const [, type, value] = /^(\w+):(.*)$/.exec(row);
     const expression = {null: 'NULL', text: `CAST(x'${value}' AS TEXT)`, blob: `x'${value}'`}[type] ?? value;
