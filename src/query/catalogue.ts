@@ -42,6 +42,8 @@ export type OpenedTables = {
     /** In the backup's own spelling. */
     name: string;
     columns: readonly string[];
+    /** Whether its `rowid` means anything; otherwise a statement that names it is refused. */
+    keepsRowids: boolean;
   }[];
   databases: readonly {
     /** The tables without rows, as SQLite serializes a database. */

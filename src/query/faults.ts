@@ -14,6 +14,7 @@ type Catalogue = OfViews & {opened?: OpenedTables['tables'] | undefined};
 export function asFault(error: unknown, text: string, accesses: Accesses, catalogue: Catalogue): unknown {
   if (!isSqliteError(error)) return error;
   if (accesses.refused !== undefined) return refusal(accesses.refused, catalogue);
+  if (accesses.rowidOf !== undefined) return noRowid(accesses.rowidOf, catalogue);
   return new BkpError('SYNTAX', `the SELECT cannot be run: ${error.message}`, {
     next: hint(error.message, text, accesses, catalogue),
   });
@@ -22,6 +23,12 @@ export function asFault(error: unknown, text: string, accesses: Accesses, catalo
 export function refusal(what: string, catalogue: Catalogue): BkpError {
   return new BkpError('UNSUPPORTED', `SELECT reads views and nothing else: ${what} is refused`, {
     next: viewsText(catalogue),
+  });
+}
+
+function noRowid(table: string, catalogue: Catalogue): BkpError {
+  return new BkpError('SYNTAX', `the SELECT cannot be run: the rowid of ${table} is not part of its backups`, {
+    next: columnsText([], catalogue),
   });
 }
 

@@ -7,6 +7,8 @@ export type Accesses = {
   functions: Set<string>;
   /** The first access that was refused, as a noun phrase. */
   refused?: string;
+  /** The first table of a backup of which a `rowid` was refused, in the backup's own spelling. */
+  rowidOf?: string;
 };
 
 const {SQLITE_OK, SQLITE_DENY, SQLITE_SELECT, SQLITE_READ, SQLITE_FUNCTION, SQLITE_RECURSIVE, SQLITE_PRAGMA} =
@@ -25,13 +27,16 @@ const harmlessPragmas = new Set(['foreign_key_check', 'foreign_key_list', 'table
  * PRAGMA, ATTACH, SQLite's own tables, and what later versions of SQLite add.
  * @param tables undefined: all tables of the database, some pragmas' functions, and WITH RECURSIVE, which the caller
  *   must be able to end
- * @param accesses collects further accesses when the database is guarded again Source:
- * https://www.sqlite.org/c3ref/c_alter_table.html for what each code is given.
+ * @param accesses collects further accesses when the database is guarded again
+ * @param withoutRowids tables of which nobody may read the `rowid`, in lower case, with their names in messages
+ *
+ * Source: https://www.sqlite.org/c3ref/c_alter_table.html for what each code is given.
  */
 export function guard(
   database: DatabaseSync,
   tables: ReadonlySet<string> | undefined,
   accesses: Accesses = {tables: new Set(), functions: new Set()},
+  withoutRowids: ReadonlyMap<string, string> = new Map(),
 ): Accesses {
   const refuse = (what: string) => {
     accesses.refused ??= what;
@@ -45,7 +50,10 @@ export function guard(
         const table = (first ?? '').toLowerCase();
         if (tables !== undefined && !tables.has(table)) return refuse(`the table ${first}`);
         accesses.tables.add(table);
-        return SQLITE_OK;
+        // SQLite calls a rowid so that is not a column of the table, whichever of its names the statement uses.
+        if (second !== 'ROWID' || !withoutRowids.has(table)) return SQLITE_OK;
+        accesses.rowidOf ??= withoutRowids.get(table)!;
+        return SQLITE_DENY;
       }
       case SQLITE_FUNCTION: {
         const name = (second ?? '').toLowerCase();

@@ -51,7 +51,7 @@ async function runOn(text: string, catalogue: Catalogue, {opened, ...options}: R
   const {text: query, last, written} = sound(text, catalogue, attached?.written);
   const own = Object.keys(catalogue.views).flatMap((name) => [name, tableOf(name)]);
   const tables = new Set([...own, ...(attached?.names ?? []), ...commonTablesIn(text)]);
-  const accesses = guard(database, tables);
+  const accesses = guard(database, tables, undefined, withoutRowids(opened, attached));
   const fault = (error: unknown) => asFault(error, query, accesses, {...catalogue, opened: opened?.tables});
   const orFault = <T>(work: () => T): T => {
     try {
@@ -100,6 +100,14 @@ async function runOn(text: string, catalogue: Catalogue, {opened, ...options}: R
   } finally {
     database.close();
   }
+}
+
+/** By the names that the tables have in the statement's database. A column that is called ROWID is read instead. */
+function withoutRowids(opened: OpenedTables | undefined, attached: Attached | undefined): ReadonlyMap<string, string> {
+  const hidden = new Map<string, string>();
+  for (const [at, {name, columns, keepsRowids}] of opened?.tables.entries() ?? [])
+    if (!keepsRowids && !columns.includes('ROWID')) hidden.set(attached!.names[at]!, name);
+  return hidden;
 }
 
 /** The database of the statement; with texts in double quotes only if a schema of a backup needs them. */

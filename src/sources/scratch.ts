@@ -95,6 +95,8 @@ export interface ScratchTables {
   finish(options: {signal: AbortSignal}): Promise<void>;
   /** The columns of the table as `rows` returns them, in order. */
   columns(table: TableName): readonly string[];
+  /** Whether SQLite's `rowid` of a row is part of the backup; otherwise it is a number of the scratch file only. */
+  keepsRowids(table: TableName): boolean;
   /** All rows in the order of their key. */
   rows(table: TableName): Iterable<readonly StoredValue[]>;
   countRows(table: TableName): number;

@@ -101,8 +101,11 @@ export async function live(history: History, random: Random, steps: number, also
   for (let left = random.below(4); left > 0; left--) change(next());
 }
 
-/** Ordinary tables, without bkp's. */
-export function tablesIn(path: string): readonly {name: string; columns: readonly string[]}[] {
+/** An ordinary table. `keepsRowids`: it has no key but its rowid. */
+export type Listed = {name: string; columns: readonly string[]; keepsRowids: boolean};
+
+/** Without bkp's. */
+export function tablesIn(path: string): readonly Listed[] {
   const db = new DatabaseSync(path);
   try {
     const names = db
@@ -118,6 +121,7 @@ export function tablesIn(path: string): readonly {name: string; columns: readonl
         .prepare('SELECT name FROM pragma_table_xinfo(?)')
         .all(name)
         .map((row) => String(row.name)),
+      keepsRowids: db.prepare(`SELECT 1 FROM pragma_index_list(?) WHERE origin = 'pk'`).get(name) === undefined,
     }));
   } finally {
     db.close();

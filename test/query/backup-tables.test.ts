@@ -7,9 +7,16 @@ import {asPlain, renderError} from '../../src/errors/index.ts';
 import {type BackupTable, type Catalogue, defineView, runSelect} from '../../src/query/index.ts';
 
 const schema = `CREATE TABLE orders (id INTEGER PRIMARY KEY, note TEXT CHECK (note <> "none"), raw BLOB);
-  CREATE TABLE "odd ""table" ("a b" TEXT PRIMARY KEY, "select" INT AS (1)) WITHOUT ROWID;`;
+  CREATE TABLE "odd ""table" ("a b" TEXT PRIMARY KEY, "select" INT AS (1)) WITHOUT ROWID;
+  CREATE TABLE named (k TEXT PRIMARY KEY); CREATE TABLE own (k TEXT PRIMARY KEY, rowid);`;
 const rows = `INSERT INTO orders VALUES (1, 'one', x'00ff'), (2, NULL, x''), (9223372036854775807, '', NULL);
-  INSERT INTO "odd ""table" VALUES ('x')`;
+  INSERT INTO "odd ""table" VALUES ('x'); INSERT INTO named VALUES ('x'); INSERT INTO own VALUES ('x', 'mine')`;
+
+const columns: Readonly<Record<string, string[]>> = {
+  orders: ['id', 'note', 'raw'],
+  named: ['k'],
+  own: ['k', 'rowid'],
+};
 
 /** A catalogue whose backups all have the same tables. */
 function catalogue({encoding = 'UTF-8'} = {}) {
@@ -28,7 +35,8 @@ function catalogue({encoding = 'UTF-8'} = {}) {
         tables: tables.map(({point, table}) => ({
           database: points.indexOf(point),
           name: table.replace('/Root/', '').toLowerCase(),
-          columns: table === 'orders' ? ['id', 'note', 'raw'] : ['a b', 'select'],
+          columns: columns[table.replace('/Root/', '')] ?? ['a b', 'select'],
+          keepsRowids: table === 'orders',
         })),
         databases: points.map((_, n) => ({
           empty: imageOf(`PRAGMA encoding = '${encoding}'; ${schema}`),
@@ -94,6 +102,22 @@ test.each<[string, readonly string[], readonly unknown[][]]>([
   const {all, close} = catalogue();
   expect(await runSelect(text, all)).toEqual({columns, rows: expected});
   expect(close).toHaveBeenCalledOnce();
+});
+
+test.each([
+  "SELECT rowid FROM backup('shop').named",
+  "SELECT k FROM backup('shop').named n WHERE n._rowid_ = 1",
+  "SELECT id FROM backup('shop').orders WHERE id IN (SELECT oid FROM backup('shop').named)",
+])('a rowid that the backup does not have is refused: %s', async (text) => {
+  expect(await told(text)).toMatch(/the rowid of named is not part of its backups.*next: .*named has k\b/s);
+});
+
+test.each<[string, unknown]>([
+  ["SELECT rowid FROM backup('shop').orders WHERE _rowid_ = 2", 2],
+  ["SELECT o.rowid FROM backup('shop').own o", 'mine'],
+  ["SELECT count(*) FROM backup('shop').named", 1],
+])('a rowid that the backup has is read, and so is a column of that name: %s', async (text, value) => {
+  expect(await runSelect(text, catalogue().all)).toMatchObject({rows: [[value]]});
 });
 
 test('a database that stores text as UTF-16 is read too, here and in another process', async () => {

@@ -67,7 +67,8 @@ export async function openBackupTables(deps: Deps, named: readonly BackupTable[]
         const database = order.indexOf(labels[at]!);
         const {opened, scratch} = reads[database]!;
         const {schema} = requireTable(opened, plainTable(table.table));
-        return {database, name: schema.name, columns: scratch.columns(schema.name)};
+        const {name} = schema;
+        return {database, name, columns: scratch.columns(name), keepsRowids: scratch.keepsRowids(name)};
       }),
       databases: reads.map((read) => ({
         empty: read.scratch.empty(),

@@ -48,6 +48,7 @@ test('SELECT reads tables of backups, with values that compare as they do in Pos
   expect(await ask("SELECT count(*) AS n FROM backup('c').orders AS o WHERE o.id = 6")).toContain('"n":0');
   expect(await ask("SELECT sum(n) AS n, count(*) AS rows FROM backup('c').cards")).toContain('{"n":11,"rows":2}');
   expect(await ask("SELECT count(*) AS n FROM backup('c').billing.cards WHERE cards.n = 9")).toContain('"n":1');
+  await expect(ask("SELECT rowid FROM backup('c').orders")).rejects.toThrow(/rowid of public\.orders is not part of/);
 });
 
 test('diff counts and prints what changed, between backups and until now', async () => {

@@ -152,6 +152,10 @@ export class PostgresScratch implements ScratchTables {
     this.#connection = undefined;
   }
 
+  keepsRowids(): boolean {
+    return false;
+  }
+
   columns(name: TableName): readonly string[] {
     return this.#table(name).columns.map((column) => column.name);
   }

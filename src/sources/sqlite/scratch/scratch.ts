@@ -147,6 +147,10 @@ export class SqliteScratch implements ScratchTables {
     this.#staging.closeFile();
   }
 
+  keepsRowids(name: TableName): boolean {
+    return this.#table(name).key.kind === 'rowid';
+  }
+
   columns(name: TableName): readonly string[] {
     return this.#table(name).columns.map((column) => column.name);
   }
