@@ -284,8 +284,12 @@ function openXaes(key, nonce, sealed, aad) {
   }
 }
 
-/** The secret that X-Wing encapsulated for a seed, draft-connolly-cfrg-xwing-kem. */
+/**
+ * The secret that X-Wing encapsulated for a seed, draft-connolly-cfrg-xwing-kem.
+ * @returns undefined if it was encapsulated for none: it has another length, or a point that gives no secret
+ */
 function decapsulateXWing(seed, encapsulated) {
+  if (encapsulated.length !== 1088 + 32) return undefined;
   const expanded = createHash('shake256', {outputLength: 96}).update(seed).digest();
   // Keys are given to Node as DER: RFC 9935 for ML-KEM-768, RFC 8410 for X25519.
   const secret = (head, raw) =>
@@ -296,9 +300,15 @@ function decapsulateXWing(seed, encapsulated) {
   const other = encapsulated.subarray(1088);
   const key = Buffer.concat([Buffer.from('302a300506032b656e032100', 'hex'), other]);
   const publicKey = createPublicKey({key, format: 'der', type: 'spki'});
+  let curveSecret;
+  try {
+    curveSecret = diffieHellman({privateKey: curve, publicKey});
+  } catch {
+    return undefined;
+  }
   return createHash('sha3-256')
     .update(decapsulate(kem, encapsulated.subarray(0, 1088)))
-    .update(diffieHellman({privateKey: curve, publicKey}))
+    .update(curveSecret)
     .update(other)
     .update(own)
     .update('\\.//^\\')
@@ -419,14 +429,40 @@ function readKeyObject(store, name, check) {
   return refuse(`keys/${name} cannot be used: ${fault}`);
 }
 
+// The checksum of a slot and a ring is nobody's signature: anyone may have written anything into them.
+const areTexts = (...values) => values.every((value) => typeof value === 'string');
+const isHex = (value, length) => areTexts(value) && value.length === length && /^[0-9a-f]*$/.test(value);
+
+const isSlot = ({format, vault, id, kind, kdf, wrapped, commitment, sealed}) =>
+  format === 'bkp slot' &&
+  isHex(vault, 32) &&
+  isHex(id, 32) &&
+  areTexts(kind, commitment, sealed) &&
+  (kind !== 'password' || kdf instanceof Object) &&
+  (kind !== 'age' || areTexts(wrapped?.file)) &&
+  (kind !== 'kms' || areTexts(wrapped?.key, wrapped?.ciphertext));
+
+const isRing = ({format, vault, generation, commitment, link, slots, body}) =>
+  format === 'bkp ring' &&
+  isHex(vault, 32) &&
+  Number.isSafeInteger(generation) &&
+  areTexts(commitment, link, body) &&
+  Array.isArray(slots) &&
+  slots.length > 0 &&
+  slots.length <= 32 &&
+  slots.every((one) => isHex(one?.id, 32) && areTexts(one.public, one.encapsulated, one.root));
+
 const openPart = ({derive}, secret, what, sealed, aad) => {
   const bytes = Buffer.from(sealed, 'base64');
   return openXaes(derive(secret, what), bytes.subarray(0, 24), bytes.subarray(24), Buffer.from(`${what}\n${aad}`));
 };
 
 function kdfResult({password}, {name, memoryKiB: memory, passes, parallelism, salt}) {
-  const isUsual = memory >= 19456 && memory <= 1048576 && passes <= 16 && parallelism <= 16;
-  if (name !== 'argon2id' || !isUsual) refuse('a slot asks for an impossible derivation');
+  const isIn = (value, least, most) => Number.isInteger(value) && value >= least && value <= most;
+  const isUsual = isIn(memory, 19456, 1048576) && isIn(passes, 1, 16) && isIn(parallelism, 1, 16);
+  if (name !== 'argon2id' || !isUsual || !/^[0-9a-f]{32}$/.test(salt)) {
+    refuse('a slot asks for an impossible derivation');
+  }
   const nonce = Buffer.from(salt, 'hex');
   return argon2Sync('argon2id', {message: password, nonce, memory, passes, parallelism, tagLength: 32});
 }
@@ -457,9 +493,10 @@ function openRing(tools, ring, slot) {
   const what = `ring ${generation}`;
   const place = slots.find(({id}) => id === slot.id);
   const shared = decapsulateXWing(Buffer.from(slot.seed, 'hex'), Buffer.from(place.encapsulated, 'base64'));
-  const root = openPart(tools, shared, 'wrap', place.root, `${generation} ${slot.id}`) ?? refuse(`${what} was changed`);
+  const changed = () => refuse(`${what} was changed`);
+  const root = (shared && openPart(tools, shared, 'wrap', place.root, `${generation} ${slot.id}`)) ?? changed();
   const aad = JSON.stringify({vault, generation, commitment, link, slots});
-  const sealed = openPart(tools, root, 'ring body', ring.body, aad) ?? refuse(`${what} was changed`);
+  const sealed = openPart(tools, root, 'ring body', ring.body, aad) ?? changed();
   const body = parseJson(sealed, what);
   const own = {root: root.toString('hex'), link, slots: sha256(JSON.stringify(slots))};
   const links = [...body.history, own].map((each) => ({...each, root: Buffer.from(each.root, 'hex')}));
@@ -484,7 +521,9 @@ const ringNames = (store) =>
 function readRing(store, id) {
   for (const name of ringNames(store).sort().reverse()) {
     try {
-      return readKeyObject(store, `rings/${name}`, ({vault, generation}) => {
+      return readKeyObject(store, `rings/${name}`, (ring) => {
+        const {vault, generation} = ring;
+        if (!isRing(ring)) refuse('it is not a ring');
         if (id !== undefined && vault !== id) refuse('it belongs to another vault');
         if (generation !== Number(name)) refuse('it belongs under another name');
       });
@@ -508,6 +547,7 @@ function unlock(store, id, secret) {
     try {
       const slot = open(
         readKeyObject(store, `slots/${slotId}`, (found) => {
+          if (!isSlot(found)) refuse('it is not a slot');
           if (found.vault !== vault || found.id !== slotId) refuse('it belongs elsewhere');
         }),
       );
@@ -526,7 +566,7 @@ function waysByKeepers(store) {
   const ways = [];
   for (const id of store.names('keys/slots')) {
     const slot = readable(() => readKeyObject(store, `slots/${id}`, () => {}));
-    const way = wayBy[slot?.kind];
+    const way = isSlot(slot ?? {}) && slot.id === id ? wayBy[slot.kind] : undefined;
     if (way === undefined) continue;
     const file = shellQuoted(join(store.root, 'keys', 'slots', id));
     const print = (member) => `  node -p 'JSON.parse(fs.readFileSync(process.argv[1])).wrapped.${member}' ${file}`;

@@ -62,15 +62,22 @@ export function encapsulateFor(publicKey: Uint8Array): {encapsulated: Buffer; sh
   return {encapsulated: Buffer.concat([kem.ciphertext, curveCiphertext]), shared};
 }
 
-/** @returns the secret; another one, of no use, if `encapsulated` was made for another key */
-export function decapsulated(seed: Uint8Array, encapsulated: Uint8Array): Buffer {
+/**
+ * @returns the secret: another one, of no use, if `encapsulated` was made for another key; undefined if it was made for
+ *   none, because it has another length, or a point of the curve that gives no secret
+ */
+export function decapsulated(seed: Uint8Array, encapsulated: Uint8Array): Buffer | undefined {
+  if (encapsulated.length !== sizes.encapsulated) return undefined;
   const {kem, curve, curvePublic} = expanded(seed);
   const curveCiphertext = encapsulated.subarray(kemCiphertextBytes);
   const kemShared = decapsulate(kem, encapsulated.subarray(0, kemCiphertextBytes));
-  const curveShared = diffieHellman({
-    privateKey: curve,
-    publicKey: publicOf(prefixes.curvePublic, curveCiphertext),
-  });
+  const publicKey = publicOf(prefixes.curvePublic, curveCiphertext);
+  let curveShared: Buffer;
+  try {
+    curveShared = diffieHellman({privateKey: curve, publicKey});
+  } catch {
+    return undefined;
+  }
   return combined(kemShared, curveShared, curveCiphertext, curvePublic);
 }
 

@@ -8,7 +8,7 @@ import {headerKey} from '../format/key.ts';
 import {listKeyObjects, putCopies, putRing, readCopies} from './key-objects.ts';
 import {parseRing, ringKey} from './ring.ts';
 import {checkedJson, withChecksum} from './sealed-json.ts';
-import {parseSlot, slotsPrefix} from './slot.ts';
+import {isSlotKey, parseSlot, slotsPrefix} from './slot.ts';
 import type {Unlocked} from './unlock.ts';
 
 /** The objects below `keys/` that a vault needs, in one file. They are sealed, so it holds no secret. */
@@ -65,7 +65,8 @@ export function parseExportedKeys(bytes: Uint8Array, name: string): ExportedKeys
     const {vault, generation, objects} = exported;
     if (objects[ringKey(generation)] === undefined) throw wrong('it has no ring');
     for (const [key, text] of Object.entries(objects)) {
-      if (key !== ringKey(generation) && !key.startsWith(slotsPrefix)) throw wrong(`it has ${key}`);
+      // Each becomes an object of the store, of which nothing else may be replaced.
+      if (key !== ringKey(generation) && !isSlotKey(key)) throw wrong(`it has ${key}`);
       parse(Buffer.from(text), key, vault);
     }
     return exported;

@@ -3,7 +3,7 @@ import type {Key, Store} from '../../stores/index.ts';
 import {isDamage} from '../format/damage.ts';
 import {keysPrefix} from '../format/key.ts';
 import {ringKey, ringsPrefix} from './ring.ts';
-import {slotsPrefix} from './slot.ts';
+import {isSlotKey, slotsPrefix} from './slot.ts';
 
 /** Each object below `keys/` is in the store twice: the loss of one of them must lose nothing. */
 const sparePrefix = `${keysPrefix}spare/`;
@@ -23,7 +23,7 @@ export async function listKeyObjects(store: Store): Promise<KeyObjects> {
   const present = new Set<Key>();
   for await (const {key} of store.list(keysPrefix)) present.add(key);
   const names = new Set([...present].map((key) => key.replace(sparePrefix, keysPrefix)));
-  const slots = [...names].filter((key) => /^keys\/slots\/[0-9a-f]{32}$/.test(key)).sort();
+  const slots = [...names].filter(isSlotKey).sort();
   const generations = [...names]
     .filter((key) => /^keys\/rings\/[0-9]{8}$/.test(key))
     .map((key) => Number(key.slice(ringsPrefix.length)))

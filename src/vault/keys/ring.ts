@@ -9,13 +9,13 @@ import {decapsulated, encapsulateFor} from '../crypto/x-wing.ts';
 import {damaged} from '../format/damage.ts';
 import {keysPrefix} from '../format/key.ts';
 import {checkedJson, openPart, sealPart, withChecksum} from './sealed-json.ts';
-import type {OpenedSlot} from './slot.ts';
+import {type OpenedSlot, slotId} from './slot.ts';
 
 /** A ring has at most this many slots: each one may cost whoever opens the vault the derivation of a password. */
 export const mostSlots = 32;
 
 /** One slot as a ring lists it, outside: the ring's root, sealed for the slot's public key. */
-const wrapSchema = v.object({id: v.string(), public: v.string(), encapsulated: v.string(), root: v.string()});
+const wrapSchema = v.object({id: slotId, public: v.string(), encapsulated: v.string(), root: v.string()});
 type Wrap = v.InferOutput<typeof wrapSchema>;
 
 const ringSchema = v.object({
@@ -173,7 +173,7 @@ export function openRing(json: RingJson, slot: OpenedSlot): Ring | undefined {
   const wrap = slots.find(({id}) => id === slot.id);
   if (wrap === undefined) return undefined;
   const shared = decapsulated(Buffer.from(slot.seed, 'hex'), Buffer.from(wrap.encapsulated, 'base64'));
-  const root = openPart(shared, parts.wrap, vault, wrap.root, `${generation} ${slot.id}`);
+  const root = shared && openPart(shared, parts.wrap, vault, wrap.root, `${generation} ${slot.id}`);
   if (root === undefined || !areSame(commitmentOf(root, vault), commitment)) {
     throw damaged(key, 'the part for this slot does not open: it was changed');
   }

@@ -47,6 +47,7 @@ const mostKdf = {memoryKiB: 1024 * 1024, passes: 16, parallelism: 16} as const;
 const leastKdf = {memoryKiB: 19 * 1024, passes: 1, parallelism: 1} as const;
 
 export const isUsable = ({memoryKiB, passes, parallelism}: Omit<Kdf, 'salt' | 'name'>): boolean =>
+  [memoryKiB, passes, parallelism].every(Number.isInteger) &&
   memoryKiB >= leastKdf.memoryKiB &&
   memoryKiB <= mostKdf.memoryKiB &&
   passes >= leastKdf.passes &&

@@ -1,6 +1,7 @@
 import {randomBytes} from 'node:crypto';
 import * as v from 'valibot';
 import {parsed, parsedJson} from '../../lib/schema.ts';
+import type {Key} from '../../stores/index.ts';
 import {areSame, commitmentOf, derived} from '../crypto/derive.ts';
 import {publicKeyOf, sizes} from '../crypto/x-wing.ts';
 import {damaged} from '../format/damage.ts';
@@ -17,12 +18,15 @@ import {
   strengthened,
 } from './secret.ts';
 
+/** Names an object: no other text may become a part of its key. */
+export const slotId = v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/));
+
 /** A slot: what one secret opens. It gives the seed of a key pair, and rings are sealed for the public half. */
 const slotSchema = v.object({
   format: v.literal('bkp slot'),
   version: v.literal(1),
   vault: v.string(),
-  id: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/)),
+  id: slotId,
   /** Another one than this bkp knows is a slot that it cannot open. */
   kind: v.string(),
   kdf: v.exactOptional(
@@ -66,6 +70,8 @@ export const parseOpenedSlots = (json: string): Record<string, OpenedSlot> =>
   parsedJson(v.record(v.string(), openedSchema), json, (why) => new Error(why));
 
 export const slotsPrefix = `${keysPrefix}slots/`;
+
+export const isSlotKey = (key: Key): boolean => /^keys\/slots\/[0-9a-f]{32}$/.test(key);
 
 const what = 'slot body';
 

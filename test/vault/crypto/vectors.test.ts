@@ -44,7 +44,7 @@ const xWing: XWingVector[] = JSON.parse(readFileSync(join(import.meta.dirname, '
 
 test.each(xWing)('X-Wing gives the public key and the secret of the draft', ({seed, pk, ct, ss}) => {
   expect(publicKeyOf(hex(seed)).toString('hex')).toBe(pk);
-  expect(decapsulated(hex(seed), hex(ct)).toString('hex')).toBe(ss);
+  expect(decapsulated(hex(seed), hex(ct))?.toString('hex')).toBe(ss);
 });
 
 test('what X-Wing encapsulates for a key, the holder of its seed decapsulates, and nobody else', () => {
