@@ -16,6 +16,8 @@ export type WorkTools = {
   progress: (progress: WorkProgress) => void;
   /** Reports something that the user should read once, whatever the outcome. */
   notice: (text: string) => void;
+  /** To be called before one call that may block this thread for many seconds. Default: nothing has to know. */
+  blocks?: (() => void) | undefined;
   /** How to wait. Default: the system's timers. */
   sleep?: ((ms: number, signal: AbortSignal) => Promise<void>) | undefined;
 };

@@ -280,6 +280,8 @@ export type SnapshotOptions = {
   signal?: AbortSignal | undefined;
   /** Something the user should know once (for example: writers wait while this runs). */
   notice?: ((text: string) => void) | undefined;
+  /** Called before one call that may block this thread for many seconds. */
+  blocks?: (() => void) | undefined;
 };
 
 /** A tree of a base in a backup. */
@@ -526,6 +528,12 @@ export interface TableSource {
    * @throws BkpError `PRECONDITION` for rights that are missing | `SOURCE_UNAVAILABLE`
    */
   preflight?(options: {tables: readonly TableName[]; track: boolean}): Promise<void>;
+  /**
+   * Whether one call of a backup may block this thread for many seconds, as far as a quick look shows. What shows later
+   * is told by `blocks` of the snapshot. Absent: no call does.
+   * @throws BkpError `SOURCE_UNAVAILABLE` | `SOURCE_DAMAGED` | `SOURCE_LOCKED`
+   */
+  mayBlock?(type: 'full' | 'incremental'): Promise<boolean>;
   /** Whether a log has what changed since a backup with this mark. Absent: always, or its snapshot fails. */
   isLogged?(mark: Mark): Promise<boolean>;
   snapshot(options: SnapshotOptions): Promise<Snapshot>;

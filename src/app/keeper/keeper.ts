@@ -27,7 +27,7 @@ const sendEveryMs = 50;
 type Waiter = {resolve: (state: RowState | undefined) => void; reject: (error: unknown) => void};
 
 /** Starting a thread costs some 60 ms of CPU and 14 MiB; most operations that take less time than this do without. */
-const startAfterMs = 1_000;
+const usualStartAfterMs = 1_000;
 
 /** An index on expressions can take long to build, however few rows there are. */
 const phaseOfIndexes = 'Indexes';
@@ -38,10 +38,13 @@ const muchBytes = 64 * 1024 * 1024;
 /** One call can take many tables or files: creating triggers on thousands of tables takes a minute beside a load. */
 const manyItems = 100;
 
-/** Each table takes a page or two, so a smaller database does not have thousands of them. */
-export const muchSchemaBytes = 8 * 1024 * 1024;
-
-type KeptWork = {journal: Journal; operation: Operation; startThread: () => Worker};
+type KeptWork = {
+  journal: Journal;
+  operation: Operation;
+  startThread: () => Worker;
+  /** Default: {@link usualStartAfterMs}. */
+  startAfterMs?: number | undefined;
+};
 
 /**
  * The work's side of a thread that writes the heartbeat into the journal and renews leases. One database call (a count,
@@ -58,6 +61,7 @@ export class Keeper implements Heartbeat {
   readonly #startThread: () => Worker;
   readonly #beatHere: () => ThreadHeartbeat;
   readonly #startTimer: NodeJS.Timeout;
+  readonly #startAtMs: number;
   #thread: Worker | undefined;
   #isUp = false;
   #calls = 0;
@@ -69,7 +73,8 @@ export class Keeper implements Heartbeat {
   /** The heartbeat of this thread, while the other one does not run. */
   #own: ThreadHeartbeat | undefined;
 
-  constructor({journal, operation, startThread}: KeptWork, events: HeartbeatEvents) {
+  constructor(work: KeptWork, events: HeartbeatEvents) {
+    const {journal, operation, startThread, startAfterMs = usualStartAfterMs} = work;
     this.#events = events;
     this.#startThread = startThread;
     this.#progress = operation.progress;
@@ -77,6 +82,7 @@ export class Keeper implements Heartbeat {
     this.#limits = operation.limits;
     this.#beatHere = () => startHeartbeat(journal, operation, events);
     this.#own = this.#beatHere();
+    this.#startAtMs = performance.now() + startAfterMs;
     this.#startTimer = setTimeout(() => this.start(), startAfterMs).unref();
   }
 
@@ -101,7 +107,9 @@ export class Keeper implements Heartbeat {
   progress(progress: Progress): void {
     this.#progress = progress;
     const isMuch = (progress.bytesTotal ?? 0) >= muchBytes || (progress.itemsTotal ?? 0) >= manyItems;
-    if (progress.phase === phaseOfIndexes || isMuch) this.start();
+    // Work that gives no timer a turn reports figures between its calls.
+    const isLate = performance.now() >= this.#startAtMs;
+    if (progress.phase === phaseOfIndexes || isMuch || isLate) this.start();
     if (this.#own !== undefined) this.#own.progress(progress);
     // Sent immediately, because a new phase may start with a long call.
     else if (progress.phase !== this.#sent.phase) this.#sendProgress();

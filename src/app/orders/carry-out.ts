@@ -59,7 +59,8 @@ export async function carryOut(deps: Deps, context: WorkContext, keeper?: Keeper
   };
   try {
     const {nowMicros} = deps;
-    const work: Work = {deps, operation, vault, open, keeper, nowMicros, signal, progress, notice, logTraffic};
+    const blocks = () => keeper?.start();
+    const work: Work = {deps, operation, vault, open, blocks, nowMicros, signal, progress, notice, logTraffic};
     const result = await runOrder(work, order);
     return notices.length === 0 ? result : {...result, notices};
   } finally {

@@ -1,4 +1,3 @@
-import {statSync} from 'node:fs';
 import {
   asFull,
   cleanUp,
@@ -10,22 +9,18 @@ import {
   verifyBackups,
   whyFull,
 } from '../../collections/index.ts';
-import {parseSource} from '../../config/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {operationId} from '../../ops/index.ts';
 import type {TableSource} from '../../sources/index.ts';
-import {muchSchemaBytes} from '../keeper/keeper.ts';
 import {mendKeyCopies} from '../keys/mend.ts';
 import {withSource} from '../places/source-places.ts';
-import {openVaultAt, requireSource} from '../places/workplace.ts';
+import {openVaultAt} from '../places/workplace.ts';
 import {withHealing} from './healing.ts';
 import {readersIn} from './readers.ts';
 import {startRetention} from './start.ts';
 import type {OrderOf, Run, Work} from './work.ts';
 
 export const backUpCollection: Run<'backup'> = async (work, order) => {
-  // The backup begins by reading the schema and counting rows, which can take long: the keeper must run before that.
-  if (sourceBytes(order.place) >= muchSchemaBytes) work.keeper?.start();
   if (order.fullInstead !== undefined) work.notice(fullInstead(order.fullInstead));
   const {backup, beyondKept, ...figures} = await withSource(work.deps, order.place, (source) =>
     takeOrdered(work, source, order),
@@ -37,12 +32,15 @@ export const backUpCollection: Run<'backup'> = async (work, order) => {
 /** Only the snapshot shows whether the log of changes is complete and the schemas are the same. */
 async function takeOrdered(work: Work, source: TableSource, order: OrderOf<'backup'>) {
   const request = {...order, operation: operationId(work.operation)};
+  // Before a lease is held, which would be lost if the look itself took minutes.
+  if (await source.mayBlock?.(order.type)) work.blocks();
   try {
     if (order.type === 'full') await keepReplaced({...work, source}, order.collection);
     return await takeBackup({...work, source}, request);
   } catch (error) {
     if (!order.orFull || !(error instanceof BkpError && needsFull(error.code))) throw error;
     work.notice(fullInstead(whyFull(error)));
+    if (await source.mayBlock?.('full')) work.blocks();
     await keepReplaced({...work, source}, order.collection);
     return takeBackup({...work, source}, {...request, type: 'full', name: asFull(order.name)});
   }
@@ -57,12 +55,6 @@ async function startCleanupOfOld({deps, operation, notice}: Work, order: OrderOf
   } catch (error) {
     notice(`older backups stay for now: the cleanup was not started: ${(error as Error).message}`);
   }
-}
-
-/** 0 if the source is not a single file or cannot be read: opening it reports the error. */
-function sourceBytes(place: Parameters<typeof requireSource>[0]): number {
-  const address = parseSource(requireSource(place), '/');
-  return address.scheme === 'sqlite' ? (statSync(address.path, {throwIfNoEntry: false})?.size ?? 0) : 0;
 }
 
 export const restoreCollection: Run<'restore'> = async (work, order) => {

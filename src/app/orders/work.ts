@@ -1,7 +1,6 @@
 import type {Operation, OperationResult, WorkContext} from '../../ops/index.ts';
 import type {Vault} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
-import type {Keeper} from '../keeper/keeper.ts';
 import type {OpenOptions} from '../places/workplace.ts';
 import type {WorkOrder} from './work-order.ts';
 
@@ -12,8 +11,9 @@ export type Work = Pick<WorkContext, 'signal' | 'progress'> & {
   vault: Vault;
   /** How to open another vault for this order. */
   open: OpenOptions;
-  keeper: Keeper | undefined;
   nowMicros: () => number;
+  /** To be called before one call that may block this thread for many seconds. */
+  blocks: () => void;
   /** Keeps a sentence for the user in the result and in the log. */
   notice: (text: string) => void;
   /** Logs the requests that the vault has sent. */

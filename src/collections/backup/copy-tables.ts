@@ -127,7 +127,7 @@ async function* begunAhead(
 const tries = 5;
 
 async function openSnapshot(
-  {source, signal, notice, progress}: WorkTools & {source: TableSource},
+  {source, signal, notice, progress, blocks}: WorkTools & {source: TableSource},
   {definition, parent}: {definition: Definition; parent: Backup | undefined},
 ): Promise<{members: MemberTables; snapshot: Snapshot}> {
   for (let left = tries; ; left--) {
@@ -148,6 +148,7 @@ async function openSnapshot(
         before: parent && partsOf(parent),
         signal,
         notice,
+        blocks,
       });
       return {members, snapshot};
     } catch (error) {

@@ -45,6 +45,7 @@ import {openSnapshot} from './snapshot/snapshot.ts';
 import {brokenTracking, removeBrokenTracking} from './tracking/broken.ts';
 import {dropMarks} from './tracking/drop-marks.ts';
 import {identityOf} from './tracking/identity.ts';
+import {mayBlock} from './tracking/may-block.ts';
 import {listTracking} from './tracking/tracking.ts';
 
 export type SqliteOptions = {
@@ -91,6 +92,10 @@ export class SqliteSource implements TableSource {
 
   async leftBehind(tables: readonly TableName[] | 'all', except?: readonly string[]): Promise<readonly string[]> {
     return this.#absent() ? [] : this.#connected((connection) => leftBehind(connection, tables, except));
+  }
+
+  async mayBlock(type: 'full' | 'incremental'): Promise<boolean> {
+    return mayBlock(this.#path, type);
   }
 
   async snapshot(options: SnapshotOptions): Promise<Snapshot> {

@@ -31,7 +31,11 @@ afterEach(() => {
 });
 
 /** Carries the operation out in this process, with the keeper's real thread or another one. */
-async function run(work: (keeper: Keeper, context: Parameters<Work>[0]) => ReturnType<Work>, thread = realThread) {
+async function run(
+  work: (keeper: Keeper, context: Parameters<Work>[0]) => ReturnType<Work>,
+  thread = realThread,
+  startAfterMs?: number,
+) {
   const startThread = await thread();
   let keeper: Keeper | undefined;
   await runOperation({
@@ -40,7 +44,7 @@ async function run(work: (keeper: Keeper, context: Parameters<Work>[0]) => Retur
     signals: {on: () => {}, off: () => {}},
     nowMicros: () => Date.now() * 1000,
     heartbeat: (from, operation, events) => {
-      keeper = new Keeper({journal: from, operation, startThread}, events);
+      keeper = new Keeper({journal: from, operation, startThread, startAfterMs}, events);
       return keeper;
     },
     work: (context) => work(keeper!, context),
@@ -174,6 +178,23 @@ test('short work starts no thread', async () => {
     return {rows: 1};
   }, noThread);
   expect(outcome).toEqual({status: 'SUCCESS', result: {rows: 1}});
+});
+
+test('the first report after the time of short work starts the thread, also if no timer had a turn', async () => {
+  let started = 0;
+  const thread = async () => () => {
+    started++;
+    return new Worker('', {eval: true});
+  };
+  const work = async (_: Keeper, {progress}: Parameters<Work>[0]) => {
+    const atOnce = started;
+    // The timers of this thread have no turn.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+    progress({phase: 'TransferData', bytesDone: 7, itemsDone: 1});
+    expect([atOnce, started]).toEqual([0, 1]);
+    return {};
+  };
+  await run(work, thread, 20);
 });
 
 test.each([

@@ -26,6 +26,7 @@ import type {Table} from '../schema/table.ts';
 import {applicationVersion, keepApplicationVersion} from '../tracking/application.ts';
 import {changesOf, unknownKeys} from '../tracking/delta.ts';
 import {beginMark, confirmMark, markedAt} from '../tracking/marks.ts';
+import {isLarge} from '../tracking/may-block.ts';
 import {ensureTracking} from '../tracking/tracking.ts';
 import {PageRecords} from './page-records.ts';
 import {
@@ -149,6 +150,7 @@ class SqliteSnapshot implements Snapshot {
   readonly #owner: string | undefined;
   readonly #tracker: string | undefined;
   readonly #notice: SnapshotOptions['notice'];
+  readonly #blocks: SnapshotOptions['blocks'];
   readonly #counts = new Map<TableName, number>();
   readonly #maker: SegmentMaker;
   readonly #records: PageRecords;
@@ -174,6 +176,7 @@ class SqliteSnapshot implements Snapshot {
     this.#owner = options.since?.owner;
     this.#tracker = options.track?.owner;
     this.#notice = options.notice;
+    this.#blocks = options.blocks;
     this.#tables = new Map(tables.map((table) => [table.name, table]));
     const except = options.exceptObjects ?? [];
     const objects = options.objects === true ? readObjects(connection) : [];
@@ -208,6 +211,8 @@ class SqliteSnapshot implements Snapshot {
   }
 
   async base(table: TableName, {previous, form, withoutIndexes}: BaseOptions = {}): Promise<TableBase> {
+    // Rows may be counted, and their keys examined, by one query.
+    if (isLarge(this.#connection.path)) this.#blocks?.();
     const found = this.#table(table);
     const requireKeys = () => {
       if (this.#keysToCheck.includes(table)) requireKeyTypes(this.#connection, found);
@@ -240,7 +245,7 @@ class SqliteSnapshot implements Snapshot {
       this.#notice?.(`all rows of ${table} are taken: ${unknown}`);
       return 'rebase';
     }
-    return changesOf(this.#connection, this.#maker, this.#table(table), seq!);
+    return changesOf(this.#connection, this.#maker, this.#table(table), {since: seq!, blocks: this.#blocks});
   }
 
   async confirm(): Promise<void> {

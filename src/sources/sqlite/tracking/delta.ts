@@ -17,14 +17,19 @@ const rowsAtOnce = 5_000;
  * Every key in the log after `since`, each once, and the rows that these keys have now. The cost depends on the
  * size of the log and of the earlier deltas, not of the table.
  */
-export function changesOf(connection: Connection, maker: SegmentMaker, table: Table, since: bigint): Changes {
+export function changesOf(
+  connection: Connection,
+  maker: SegmentMaker,
+  table: Table,
+  {since, blocks}: {since: bigint; blocks?: (() => void) | undefined},
+): Changes {
   const named = table.key.kind === 'rowid' ? ' AND k0 IS NOT NULL' : '';
   return {
     logged: connection.number(
       `SELECT count(*) FROM main.${quoteName(logName(table.name))} WHERE seq > ?${named}`,
       since,
     ),
-    read: (earlier) => deltaOf(connection, maker, table, {since, earlier}),
+    read: (earlier) => deltaOf(connection, maker, table, {since, earlier, blocks}),
   };
 }
 
@@ -32,7 +37,11 @@ function deltaOf(
   connection: Connection,
   maker: SegmentMaker,
   table: Table,
-  {since, earlier}: {since: bigint; earlier: AsyncIterable<Uint8Array> | undefined},
+  {
+    since,
+    earlier,
+    blocks,
+  }: {since: bigint; earlier: AsyncIterable<Uint8Array> | undefined; blocks: (() => void) | undefined},
 ): DeltaStream {
   const {key} = table;
   const columns = keyColumns(key);
@@ -41,7 +50,7 @@ function deltaOf(
   const whole = nulls.length === 0 ? '' : ` AND NOT (${nulls.join(' OR ')})`;
   const found = `FROM temp.${quoteName(`touched_${table.name}`)} AS k CROSS JOIN main.${quoteName(table.name)} AS t
     ON ${matches} WHERE k.n > ?1 AND k.n <= ?1 + ?2${whole}`;
-  const touched = new TouchedKeys(connection, table);
+  const touched = new TouchedKeys(connection, table, blocks);
   let changed = 0;
   let changedRows = 0;
 

@@ -5,6 +5,7 @@ import {keysOf} from '../rows/key-image.ts';
 import {keyAffinity, type Table} from '../schema/table.ts';
 import {logName} from '../triggers/names.ts';
 import {keysAtMark} from './marks.ts';
+import {mostKeys} from './may-block.ts';
 
 /** A real number below every rowid. */
 const belowAll = -1e19;
@@ -25,12 +26,15 @@ export class TouchedKeys {
   readonly #columns: string;
   readonly #typed: string;
   readonly #groups: string;
+  readonly #tell: (keys: number) => void;
 
-  constructor(connection: Connection, table: Table) {
+  /** @param blocks called as soon as there are many keys, which are to be looked up */
+  constructor(connection: Connection, table: Table, blocks: (() => void) | undefined) {
     const {key} = table;
     const columns = keyColumns(key);
     this.#connection = connection;
     this.#table = table;
+    this.#tell = (keys) => (keys >= mostKeys ? blocks?.() : undefined);
     this.name = `temp.${quoteName(`touched_${table.name}`)}`;
     this.#columns = columns.join(', ');
     this.#typed = columns.map((column, part) => `${column} ${keyAffinity(table, part)}`).join(', ');
@@ -49,6 +53,7 @@ export class TouchedKeys {
     if (key.kind === 'columns') {
       const groups = this.#groups;
       this.count = connection.run(`${this.#insert} ${logged} GROUP BY ${groups} ORDER BY ${groups}`, since);
+      this.#tell(this.count);
       return this.count;
     }
     // To the triggers, a new row with the key -1 looks like a row whose key SQLite has yet to choose.
@@ -59,6 +64,7 @@ export class TouchedKeys {
       since,
       top,
     );
+    this.#tell(this.count);
     return this.count;
   }
 
@@ -72,9 +78,11 @@ export class TouchedKeys {
     const value = (at: number) => `CASE ?${at} WHEN 'text' THEN CAST(?${at + 1} AS TEXT) ELSE ?${at + 1} END`;
     const parts = keyColumns(this.#table.key);
     const insert = `INSERT INTO ${earlier} VALUES (${parts.map((_, part) => value(2 * part + 1)).join(', ')})`;
+    let keys = 0;
     for await (const segment of segments) {
-      for (const values of keysOf(segment, parts, encoding)) connection.run(insert, ...values);
+      for (const values of keysOf(segment, parts, encoding)) keys += connection.run(insert, ...values);
     }
+    this.#tell(keys);
     this.count += connection.run(
       `${this.#insert} SELECT ${this.#columns} FROM ${earlier} AS e WHERE ${this.#isNew}
        GROUP BY ${this.#groups} ORDER BY ${this.#groups}`,
