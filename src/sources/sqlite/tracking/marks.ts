@@ -120,9 +120,9 @@ export function isMarkKnown(connection: Connection, owner: string, mark: Mark): 
 /** The log still has every row that was appended since the mark. */
 export function logReachesTo(connection: Connection, table: TableName, seq: bigint): boolean {
   const log = `main.${quoteName(logName(table))}`;
-  const row = connection.get(
-    `SELECT count(*) AS count, min(seq) AS first, max(seq) AS last FROM ${log} WHERE seq >= ?`,
-    seq,
-  )!;
+  const of = (what: string) => `(SELECT ${what} FROM ${log} WHERE seq >= ?1)`;
+  // Each for itself: SQLite then reads one row for the first and one for the last.
+  const query = `SELECT ${of('count(*)')} AS count, ${of('min(seq)')} AS first, ${of('max(seq)')} AS last`;
+  const row = connection.get(query, seq)!;
   return row.first === seq && (row.last as bigint) - seq + 1n === row.count;
 }
