@@ -1,6 +1,4 @@
 import {existsSync} from 'node:fs';
-import {homedir} from 'node:os';
-import {resolve} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {Worker} from 'node:worker_threads';
 import type {Deps, GlobalFlags} from './app/deps.ts';
@@ -8,6 +6,7 @@ import type {KeyChain} from './app/key-chain.ts';
 import {colorsWanted} from './commands/colors.ts';
 import type {CommandDeps} from './commands/deps.ts';
 import {
+  absolutePath,
   closeUsualHome,
   type Home,
   loadSettings,
@@ -15,6 +14,7 @@ import {
   resolveHome,
   type S3Address,
   type Settings,
+  userHome,
 } from './config/index.ts';
 import type {ExitStatus} from './errors/index.ts';
 import {systemProcesses} from './lib/processes.ts';
@@ -32,10 +32,10 @@ export async function openRealDeps(
 ): Promise<RealDeps> {
   const env = {
     ...(shared?.env ?? takeEnvironment()),
-    ...(flags.home === undefined ? {} : {BKP_HOME: resolve(flags.home)}),
+    ...(flags.home === undefined ? {} : {BKP_HOME: absolutePath(flags.home, process.cwd(), '--home')}),
     ...(shared?.store === undefined ? {} : {BKP_STORE: shared.store}),
   };
-  const home = resolveHome(env, process.platform, homedir());
+  const home = resolveHome(env, process.platform, userHome());
   const nowMicros = () => Date.now() * 1000;
   const keyChain: KeyChain = shared?.keyChain ?? {slots: new Map()};
   let journal: Promise<Journal> | undefined;

@@ -1,8 +1,7 @@
 import {readFileSync} from 'node:fs';
-import {homedir} from 'node:os';
 import {join} from 'node:path';
 import type {RealDeps} from './compose.ts';
-import {resolveHome} from './config/index.ts';
+import {resolveHome, userHome} from './config/index.ts';
 import {
   asPlain,
   BkpError,
@@ -39,7 +38,7 @@ process.once('beforeExit', () => {
 
 try {
   const version = () => JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version;
-  const home = resolveHome({...process.env, ...givenHome(args)}, process.platform, homedir());
+  const home = resolveHome({...process.env, ...givenHome(args)}, process.platform, userHome());
   keepCompiledCode({home: home.dir, folder: join(home.codeCacheDir, version())});
   // Loaded from here on, so that their compiled code is kept: this file imports as little as it can.
   const {runProgram} = await import('./commands/program.ts');

@@ -1,6 +1,7 @@
 import {Command, type CommanderError} from 'commander';
 import type {GlobalFlags} from '../app/deps.ts';
 import {BkpError} from '../errors/index.ts';
+import {shellQuoted} from '../lib/text.ts';
 import type {Grammar} from './completion/candidates.ts';
 import type {CommandDeps} from './deps.ts';
 import {helpTail} from './help.ts';
@@ -235,6 +236,11 @@ function isHelp(error: unknown): boolean {
 function usageError(command: Command, error: CommanderError): BkpError {
   const [, what = '', meant] = /^(?:error: )?(.*?)(?:\n\(Did you mean ([^\n]*)\?\))?$/s.exec(error.message) ?? [];
   const help = `${pathOf(command)} --help`;
+  if (error.code === 'commander.excessArguments' && command.name() === 'sql') {
+    return new BkpError('USAGE', what, {
+      next: `put the statement into quotes: bkp sql ${shellQuoted(command.args.join(' '))}`,
+    });
+  }
   if (error.code === 'commander.unknownOption' && what.includes('\n')) {
     return new BkpError('USAGE', what, {next: `put a text that begins with -- after another --: bkp sql -- '…'`});
   }

@@ -1,7 +1,9 @@
 import {chmodSync, type Dirent, readdirSync, statSync} from 'node:fs';
-import {join, posix, relative, sep, win32} from 'node:path';
+import {homedir, userInfo} from 'node:os';
+import {isAbsolute, join, posix, relative, sep, win32} from 'node:path';
 import {BkpError} from '../errors/index.ts';
 import {makeFolderSync} from '../lib/files.ts';
+import {refuseTilde} from './addresses/absolute-path.ts';
 
 /** The folder of one user's journal, configuration, logs and caches; every path is absolute. */
 export type Home = {
@@ -31,9 +33,11 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /**
  * `BKP_HOME`, or else the platform's usual folder for the data of programs. Does not access the file system.
  * @param homedir the user's home directory
+ * @throws BkpError `USAGE` for a leading `~` in `BKP_HOME`, which a crontab and systemd pass on as it is written
  */
 export function resolveHome(env: Environment, platform: NodeJS.Platform, homedir: string): Home {
   const path = platform === 'win32' ? win32 : posix;
+  if (env.BKP_HOME) refuseTilde(env.BKP_HOME, '--home or BKP_HOME');
   const dir = path.resolve(env.BKP_HOME || path.join(dataFolder(), 'bkp'));
   return {
     dir,
@@ -58,6 +62,15 @@ export function resolveHome(env: Environment, platform: NodeJS.Platform, homedir
     const xdg = env.XDG_DATA_HOME;
     return xdg && path.isAbsolute(xdg) ? xdg : path.join(homedir, '.local', 'share');
   }
+}
+
+/**
+ * The user's home directory. A HOME that is empty or relative would be another folder wherever bkp is started; the
+ * account's own counts then.
+ */
+export function userHome(): string {
+  const named = homedir();
+  return isAbsolute(named) ? named : userInfo().homedir;
 }
 
 const othersMay = 0o077;

@@ -3,6 +3,7 @@ import type {Profiles} from './profiles.ts';
 import type {ExplainedSetting, SettingsInput} from './settings.ts';
 import type {Setting, Settings} from './table.ts';
 
+export {absolutePath} from './addresses/absolute-path.ts';
 export {type Credentials, hidden} from './addresses/credentials.ts';
 export {type ObjectStore, showObjectStore, storeText} from './addresses/object-store.ts';
 export type {S3Address} from './addresses/s3.ts';
@@ -15,7 +16,15 @@ export {
   sameStore,
 } from './addresses/store.ts';
 export {chosenStorage} from './chosen-storage.ts';
-export {closeUsualHome, type Environment, type Home, makeInHome, openToOthers, resolveHome} from './home.ts';
+export {
+  closeUsualHome,
+  type Environment,
+  type Home,
+  makeInHome,
+  openToOthers,
+  resolveHome,
+  userHome,
+} from './home.ts';
 export type {NotifyTarget} from './notify-target.ts';
 export type {Profiles} from './profiles.ts';
 export {describeRate, parseRate} from './rate.ts';

@@ -15,7 +15,13 @@ test('checks that fail for one cause are one fault, which names the others', () 
   }));
   expect(oncePerCause([node, source, ...chains])).toEqual([
     node,
-    {...source, detail: `${source.detail}; so chain: shop fails too; so chain: club fails too`},
+    {
+      ...source,
+      detail: [
+        source.detail,
+        ...['shop', 'club'].map((name) => `for this reason the check of chain: ${name} fails too`),
+      ].join('; '),
+    },
   ]);
 });
 

@@ -7,6 +7,7 @@ import {commandGroups, rootCommand} from '../../src/commands/program.ts';
 import {parseSource} from '../../src/config/addresses/source.ts';
 import {parseStore} from '../../src/config/index.ts';
 import {readValue, settingOf, settings} from '../../src/config/table.ts';
+import {openSchedule} from '../../src/schedule/index.ts';
 import {parse} from '../../src/sql/index.ts';
 import {hole, sourceTexts} from '../helpers/texts.ts';
 
@@ -20,6 +21,8 @@ beforeAll(async () => {
 });
 
 const texts = sourceTexts();
+const root = resolve(import.meta.dirname, '../..');
+const manuals = ['README.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)];
 
 /** Words after `bkp` in a sentence in which bkp itself is the subject. */
 const prose = new Set(
@@ -227,13 +230,27 @@ test('the options, settings and statements in next steps exist', () => {
   expect(faults).toEqual([]);
 });
 
+const scheduleSetting = /\bSCHEDULE(?:_FULL|_VERIFY|_DRILL)? ?= ?'([^'…]+)'/g;
+
+test('the schedules in texts and manuals are cron lines', () => {
+  const all = [...texts, ...manuals.map((file) => ({where: file, text: readFileSync(join(root, file), 'utf8')}))];
+  const faults = all.flatMap(({text, where}) =>
+    [...text.matchAll(scheduleSetting)].flatMap(([, line = '']) => {
+      try {
+        if (!line.includes(hole)) openSchedule(line);
+        return [];
+      } catch (error) {
+        return [`${where}: ${(error as Error).message}`];
+      }
+    }),
+  );
+  expect(faults).toEqual([]);
+});
+
 test('the addresses in texts are valid', () => {
   const faults = texts.flatMap(({text, where}) => faultsOfAddresses(text).map((fault) => `${where}: ${fault}`));
   expect(faults).toEqual([]);
 });
-
-const root = resolve(import.meta.dirname, '../..');
-const manuals = ['README.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)];
 
 test.each(manuals)('the commands of %s can be typed', (file) => {
   const faults: string[] = [];

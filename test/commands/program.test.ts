@@ -136,6 +136,14 @@ test.each([
   expect(it.text).toBe('');
 });
 
+test('of a statement without quotes, the next step is the statement in quotes', async () => {
+  const parts = {openDeps: async () => ({}) as CommandDeps, write: () => {}, columns: 80, version: () => '1.2.3'};
+  await expect(runProgram(['sql', '--wait', 'BACKUP', 'shop'], parts)).rejects.toMatchObject({
+    code: 'USAGE',
+    next: "put the statement into quotes: bkp sql 'BACKUP shop'",
+  });
+});
+
 test('an error of a command is passed on unchanged', async () => {
   await expect(program().run('first', 'fail')).rejects.toThrow('inside');
 });

@@ -1,8 +1,8 @@
 import {chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync} from 'node:fs';
-import {tmpdir} from 'node:os';
+import {tmpdir, userInfo} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
-import {closeUsualHome, makeInHome, openToOthers, resolveHome} from '../../src/config/index.ts';
+import {closeUsualHome, makeInHome, openToOthers, resolveHome, userHome} from '../../src/config/index.ts';
 
 test.each([
   [{BKP_HOME: '/srv/bkp'}, 'linux', '/srv/bkp'],
@@ -24,6 +24,21 @@ test('on Windows', () => {
 
 test('a relative home becomes absolute, so that a worker in another directory finds it', () => {
   expect(resolveHome({BKP_HOME: 'here'}, 'linux', '/home/ann').dir).toBe(`${process.cwd()}/here`);
+});
+
+test.each(['~', '~/bkp', '~\\bkp'])('a home %s is refused: a crontab does not expand it', (BKP_HOME) => {
+  expect(() => resolveHome({BKP_HOME}, 'linux', '/home/ann')).toThrow('~ does not stand for a folder here');
+});
+
+test.each(['', 'relative'])('with HOME=%j, the home directory is that of the account', (HOME) => {
+  const before = process.env.HOME;
+  process.env.HOME = HOME;
+  try {
+    expect(userHome()).toBe(userInfo().homedir);
+  } finally {
+    if (before === undefined) delete process.env.HOME;
+    else process.env.HOME = before;
+  }
 });
 
 test('all paths are inside the home', () => {

@@ -1,6 +1,5 @@
 import {randomBytes} from 'node:crypto';
 import {createWriteStream, lstatSync} from 'node:fs';
-import {resolve} from 'node:path';
 import {Readable, type Writable} from 'node:stream';
 import {pipeline} from 'node:stream/promises';
 import {startMeter} from '../../backups/index.ts';
@@ -15,6 +14,7 @@ import {
   requireTable,
   restoreBackup,
 } from '../../collections/index.ts';
+import {absolutePath} from '../../config/index.ts';
 import {BkpError, systemCode} from '../../errors/index.ts';
 import {beginNewFile, type NewFile} from '../../lib/new-file.ts';
 import {openTablesIn, type TableSource} from '../../sources/index.ts';
@@ -38,7 +38,7 @@ export type Exported = {backup: string; tables: number; rows: number};
 
 /** Writes a file that appears when it is complete. @throws BkpError `PRECONDITION` if there is one already */
 export function exportToFile(deps: Deps, request: ExportRequest): Promise<Exported> {
-  const target = resolve(deps.cwd, request.file);
+  const target = absolutePath(request.file, deps.cwd, 'file');
   return interruptible(deps, 'the export', () =>
     withBackup(deps, request.from, async (opened) => {
       requireFree(target, request.file);

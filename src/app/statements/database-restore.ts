@@ -1,4 +1,4 @@
-import {resolve} from 'node:path';
+import {absolutePath} from '../../config/index.ts';
 import {backupMicros, planDatabaseRestore} from '../../database/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {microsText} from '../../lib/time.ts';
@@ -106,7 +106,7 @@ export async function planRestoreInto(deps: Deps, wish: RestoreWish, options: {f
       ...asked,
       instance: body.instance,
       at: backupMicros(body.backup),
-      target: resolve(deps.cwd, wish.target),
+      target: absolutePath(wish.target, deps.cwd, 'target'),
     };
     const plan = await planDatabaseRestore(
       {vault, target: await openFileTarget(body.database.product, targetOf(request))},

@@ -16,7 +16,7 @@ export function oncePerCause(checks: readonly Check[]): Check[] {
   for (const check of checks) {
     const first = check.ok ? undefined : kept.find((earlier) => isCauseOf(earlier, check));
     if (first === undefined) kept.push({...check});
-    else first.detail += `; so ${check.what} fails too`;
+    else first.detail += `; for this reason the check of ${check.what} fails too`;
   }
   return kept;
 }

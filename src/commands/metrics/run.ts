@@ -1,7 +1,6 @@
-import {resolve} from 'node:path';
 import {journalFacts} from '../../app/health/journal-facts.ts';
 import {storeFacts} from '../../app/health/store-facts.ts';
-import {profileName} from '../../config/index.ts';
+import {absolutePath, profileName} from '../../config/index.ts';
 import {ExitStatus} from '../../errors/index.ts';
 import type {CommandDeps} from '../deps.ts';
 import {renderFamilies} from './exposition.ts';
@@ -22,7 +21,7 @@ export async function runMetrics(deps: CommandDeps, {textfile}: MetricsOptions):
   const stores = await storeFacts(deps, journal.storesWithBackups);
   const text = renderFamilies(families(stores, journal, deps.nowMicros()), {profile: await profileName(deps)});
   if (textfile === undefined) deps.stdout.write(text);
-  else await writeTextfile(resolve(deps.cwd, textfile), text);
+  else await writeTextfile(absolutePath(textfile, deps.cwd, '--textfile'), text);
   const away = stores.filter((store) => !store.reachable);
   for (const {why} of away) deps.stderr.write(why);
   return away.length === 0 ? ExitStatus.done : ExitStatus.partial;

@@ -28,7 +28,7 @@ export async function runScheduleNext(
   if (wanted.length === 0)
     deps.stderr.write(
       'bkp: no collection has a SCHEDULE, and backup.schedule.cron is not set\n' +
-        'next:  bkp sql "ALTER BACKUP COLLECTION … SET (SCHEDULE=\'every 6 hours\')"\n',
+        'next:  bkp sql "ALTER BACKUP COLLECTION … SET (SCHEDULE=\'0 2 * * *\')"\n',
     );
   for (const {collection: other} of collection === undefined ? others : []) {
     deps.stderr.write(

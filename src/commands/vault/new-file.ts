@@ -1,6 +1,6 @@
 import {randomBytes} from 'node:crypto';
 import {writeFileSync} from 'node:fs';
-import {resolve} from 'node:path';
+import {absolutePath} from '../../config/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {beginNewFile, type NewFile} from '../../lib/new-file.ts';
 import type {CommandDeps} from '../deps.ts';
@@ -11,10 +11,11 @@ import type {CommandDeps} from '../deps.ts';
  * @throws BkpError `FILE_UNAVAILABLE` also if there is one of this name
  */
 export function placeFile({cwd, nowMicros}: CommandDeps, file: string, content: string | Uint8Array): void {
+  const path = absolutePath(file, cwd, 'file');
   let fresh: NewFile | undefined;
   try {
     const id = randomBytes(4).toString('hex');
-    fresh = beginNewFile(resolve(cwd, file), {pid: process.pid, id, nowMs: nowMicros() / 1000});
+    fresh = beginNewFile(path, {pid: process.pid, id, nowMs: nowMicros() / 1000});
     writeFileSync(fresh.path, content, {mode: 0o600});
     fresh.place();
   } catch (cause) {

@@ -103,6 +103,10 @@ test('with an unreachable store all other metrics are printed, and stderr has th
   expect(deps.err()).toBe('bkp: the server is away (UNAVAILABLE)\ncause: ECONNREFUSED\n');
 });
 
+test('--textfile refuses ~, which the shell has not expanded', async () => {
+  await expect(runMetrics(deps, {textfile: '~/m.prom'})).rejects.toMatchObject({code: 'USAGE'});
+});
+
 test.skipIf(process.platform === 'win32')('--textfile: whole, readable by all, and nothing beside it', async () => {
   const folder = join(home, 'textfile');
   const file = join(folder, 'bkp.prom');
