@@ -301,7 +301,7 @@ const parsesItself: readonly string[] = [
   'main.ts',
   'sources/postgres/restore/continued.ts',
   'sources/postgres/restore/shared.ts',
-  'sources/postgres/restore/staging.ts',
+  'sources/postgres/restore/staged-tables.ts',
   'sources/postgres/restore/stored.ts',
   'sources/postgres/scratch/script.ts',
   'sources/questdb/server/ephemeral.ts',

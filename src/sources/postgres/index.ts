@@ -239,7 +239,7 @@ export class PostgresSource implements TableSource {
     const {id, database, objects = [], published = new Map(), mode, plan} = options;
     const {connections = defaultConnections} = this.#options;
     const own = () => this.#own('restore');
-    return PostgresStaging.create(own, schemas, {id, database, objects, published, mode, plan, connections});
+    return PostgresStaging.create(own, {schemas, id, database, objects, published, mode, plan, connections});
   }
 
   async discardStaging(id: string, options: {unlessContinuable?: boolean} = {}): Promise<boolean> {

@@ -28,11 +28,6 @@ export class Loaders {
     return new Loaders(connections);
   }
 
-  /** For a rehearsal, which loads nothing. */
-  static none(): Loaders {
-    return new Loaders([]);
-  }
-
   /** As many tables may be loaded at the same time. */
   get count(): number {
     return this.#connections.length;

@@ -2,7 +2,11 @@ import {BkpError} from '../../../errors/index.ts';
 import type {Incoming, TargetFindings} from '../../source.ts';
 import type {Connection} from '../connection/connection.ts';
 import {serverWords} from '../connection/errors.ts';
-import {PostgresStaging} from './staging.ts';
+import {prepareToBuild} from './build.ts';
+import {LeftOut} from './left-out.ts';
+import {publishInTransaction, type TableStatement} from './publish.ts';
+import {StagedTables} from './staged-tables.ts';
+import {inOrder} from './stored.ts';
 
 /** Applications wait behind a statement that waits for a lock, so it gives up soon. */
 const limits = {lockTimeoutSeconds: 1, statementTimeoutSeconds: 10};
@@ -14,13 +18,12 @@ const limits = {lockTimeoutSeconds: 1, statementTimeoutSeconds: 10};
  */
 export async function rehearseRestore(
   connection: Connection,
-  {schemas: targets, stored, objects, database}: Incoming,
+  incoming: Incoming,
 ): Promise<Pick<TargetFindings, 'obstacle' | 'notices'>> {
   const notices: string[] = [];
   await connection.run('BEGIN');
   try {
-    const notice = (text: string) => notices.push(text);
-    await PostgresStaging.rehearse(connection, {stored, targets, objects, database}, {limits, notice});
+    await createAndPublish(connection, incoming, (text) => notices.push(text));
   } catch (error) {
     if (!(error instanceof BkpError)) throw error;
     // A session that still answers has met a lock or a limit of this moment, which says nothing about the restore.
@@ -31,4 +34,33 @@ export async function rehearseRestore(
     await connection.run('ROLLBACK').catch(() => {});
   }
   return {notices};
+}
+
+/** @throws BkpError what the restore would fail with */
+async function createAndPublish(
+  connection: Connection,
+  {schemas: published, stored: schemas, objects, database}: Incoming,
+  notice: (text: string) => void,
+): Promise<void> {
+  // Of this session alone: another dry run may be under way.
+  const id = `dry run ${connection.pid}`;
+  const staged = new StagedTables(connection, {id, schemas, published, objects, database});
+  await staged.create(limits);
+  await prepareToBuild(connection, limits);
+  for (const [name, {table}] of staged.loads) {
+    const statements = inOrder([table], ({constraints, indexes}) => [...constraints, ...indexes]);
+    for (const {sql} of statements) await staged.build(connection, name, sql);
+  }
+  const waiting: TableStatement[] = [];
+  for (const {isLate, ...key} of staged.inside()) {
+    if (isLate) waiting.push(key);
+    else await connection.run(staged.staged(key.sql));
+  }
+  for (const table of staged.tables.values()) await staged.setSequences(table);
+  for (const text of staged.told) notice(text);
+  const leftOut = new LeftOut(notice);
+  await publishInTransaction(connection, staged.publishing(leftOut, waiting), limits);
+  leftOut.end();
+  const filled = staged.after.filter(({isFilled}) => isFilled).map(({schema, name}) => `${schema}.${name}`);
+  if (filled.length > 0) notice(`the restore refreshes ${filled.join(', ')}, which a dry run does not try`);
 }

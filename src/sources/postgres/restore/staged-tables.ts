@@ -1,0 +1,278 @@
+import {createHash} from 'node:crypto';
+import type {DatabaseFacts, MergeMode, SchemaObject, TableName, TableSchema} from '../../source.ts';
+import {onlyOf} from '../catalog/relations.ts';
+import type {Connection} from '../connection/connection.ts';
+import {unquoted} from '../connection/quote.ts';
+import {fixSettings} from '../connection/session.ts';
+import {LookingFunctions} from '../schema/looking-functions.ts';
+import {type Moves, movedKeys, moveKey, rewrite} from '../schema/rewrite.ts';
+import {referredBy} from './build.ts';
+import {type Continued, continueStaging, recordPlan} from './continued.ts';
+import {keepLate} from './late-rows.ts';
+import {createLater, recordLater, runOrLeave} from './later.ts';
+import {LeftOut} from './left-out.ts';
+import {lookingChecksOf} from './looking-parts.ts';
+import {recordMade} from './made.ts';
+import type {Limits, PublishOptions, TableStatement} from './publish.ts';
+import {createShared, neededShared, setSequence} from './shared.ts';
+import {
+  creationOf,
+  inOrder,
+  isBeforeTables,
+  isPrimaryKey,
+  isTableOf,
+  pairOf,
+  type SharedObject,
+  type StoredTable,
+  searchPathOf,
+  sharedObjects,
+  storedAfter,
+  storedTables,
+} from './stored.ts';
+import {stagedOid, TableLoad} from './table-load.ts';
+
+/** The schemas of one staging begin with this. */
+export function stagingPrefix(id: string): string {
+  return `_bkp_stage_${createHash('sha256').update(id).digest('hex').slice(0, 12)}_`;
+}
+
+export type StagedTablesInput = {
+  id: string;
+  schemas: readonly TableSchema[];
+  /** The same tables under the names under which they are published, in the same order. */
+  published: readonly TableSchema[];
+  objects: readonly SchemaObject[];
+  database: DatabaseFacts;
+  /** Absent: the tables are new. */
+  mode?: MergeMode | undefined;
+  /** Present if another staging of the same plan may continue this one. */
+  plan?: string | undefined;
+};
+
+/**
+ * Tables in schemas of their own: what is created there, in which order, and what has to wait until the tables have
+ * their names.
+ */
+export class StagedTables {
+  readonly tables: ReadonlyMap<TableName, StoredTable>;
+  /** Under the names under which they are published. */
+  readonly targets: readonly StoredTable[];
+  /** What is created after the tables. */
+  readonly after: readonly SharedObject[];
+  readonly prefix: string;
+  readonly moves: Moves;
+  readonly loads: ReadonlyMap<TableName, TableLoad>;
+  /** Notices of the time before anybody listens. */
+  readonly told: string[] = [];
+  readonly #connection: Connection;
+  readonly #mode: MergeMode | undefined;
+  readonly #plan: string | undefined;
+  /** What is created before and among the tables. */
+  readonly #shared: readonly SharedObject[];
+  readonly #searchPath: string | undefined;
+  /** Those that what is created with the tables may call. */
+  #looking: LookingFunctions | undefined;
+
+  constructor(connection: Connection, {id, schemas, published, objects, database, mode, plan}: StagedTablesInput) {
+    this.#connection = connection;
+    this.#mode = mode;
+    this.#plan = plan;
+    this.#searchPath = searchPathOf(database);
+    const tables = storedTables(schemas);
+    this.tables = new Map(tables.map((table) => [table.name, table]));
+    this.targets = storedTables(published);
+    this.after = storedAfter(objects);
+    this.#shared = sharedOf(database, this.targets, this.after);
+    this.prefix = stagingPrefix(id);
+    const own = [...new Set(tables.flatMap(({relations}) => relations.map((relation) => pairOf(relation)[0])))];
+    this.moves = new Map(
+      tables.flatMap((table) =>
+        table.relations.flatMap((relation) => {
+          const [schema, name] = pairOf(relation);
+          const moved = `${this.prefix}${own.indexOf(schema)}`;
+          return movedKeys(schema, name, {isTable: isTableOf(table, relation)}).map((key) => [key, moved] as const);
+        }),
+      ),
+    );
+    this.loads = new Map(tables.map((table) => [table.name, new TableLoad(table, this.moves)]));
+  }
+
+  /** It exists also if there are no tables. */
+  get firstSchema(): string {
+    return `${this.prefix}0`;
+  }
+
+  /** Creates the empty tables, and what they need, in a transaction of the caller. */
+  async create(limits: Partial<Limits> & Pick<Limits, 'lockTimeoutSeconds'> = {lockTimeoutSeconds: 30}): Promise<void> {
+    const connection = this.#connection;
+    await fixSettings(connection, limits);
+    await connection.run('SET LOCAL check_function_bodies = off; SET LOCAL client_min_messages = error');
+    const leftOut = new LeftOut((text) => this.told.push(text));
+    const present = new Set<string>();
+    const drops: string[] = [];
+    const createObjects = async (objects: readonly SharedObject[]) =>
+      drops.push(...(await createShared(connection, objects, {leftOut, moves: this.moves, present})));
+    // The living tables have what they need.
+    if (this.#mode === undefined) await createObjects(this.#shared.filter(isBeforeTables));
+    const schemas = new Set([this.firstSchema, ...this.moves.values()]);
+    await connection.run([...schemas].map((name) => `CREATE SCHEMA ${name}`).join('; '));
+    await createLater(connection, this.firstSchema);
+    await this.#readLooking();
+    const creation = creationOf([...this.tables.values()], this.#shared);
+    const create = async () => {
+      for (const one of creation) {
+        if ('type' in one) await createObjects([one]);
+        else await connection.run(this.staged(one.sql));
+      }
+      // Functions may have come among the tables.
+      if (creation.some((one) => 'type' in one)) await this.#readLooking();
+      await this.#looking?.readDepends(connection);
+      await this.#dropLookingChecks();
+      await this.#keepLate();
+    };
+    await (this.#looking === undefined ? create() : this.#looking.withoutExpanding(connection, create));
+    leftOut.end();
+    await recordMade(connection, this.firstSchema, drops);
+    if (this.#plan !== undefined) await recordPlan(connection, this.firstSchema, {plan: this.#plan, told: this.told});
+  }
+
+  /** What an interrupted staging of the same plan left. */
+  async findLeft(): Promise<Continued | undefined> {
+    if (this.#plan === undefined) return undefined;
+    const names = new Map(
+      [...this.loads].map(([name, load], at) => {
+        return [name, {staged: load.name, keep: this.#lateName(at), only: onlyOf(load.table.kind)}] as const;
+      }),
+    );
+    return continueStaging(this.#connection, {prefix: this.prefix, plan: this.#plan, names});
+  }
+
+  /** Takes over the tables that an interrupted staging created, instead of {@link create}. */
+  async takeOver({told, done}: Continued): Promise<void> {
+    await fixSettings(this.#connection, {lockTimeoutSeconds: 30});
+    this.told.push(...told);
+    await this.#readLooking();
+    await this.#looking?.readDepends(this.#connection);
+    await this.#keepLate();
+    for (const [name, {rows, hash}] of done) this.loads.get(name)!.content.addMeasured({rows, sum: hash});
+  }
+
+  async #readLooking(): Promise<void> {
+    const tables = [...this.targets, ...this.tables.values()].map(({table}) => table);
+    // A function has its arguments behind its name.
+    const others = this.after.map(({name}) => unquoted(/^"(?:[^"]|"")*"|^[^(]*/u.exec(name)![0]));
+    this.#looking = await LookingFunctions.read(this.#connection, [...tables, ...others]);
+  }
+
+  /** They come back when all tables have their names and rows. Those of living tables are checked by these. */
+  async #dropLookingChecks(): Promise<void> {
+    if (this.#looking === undefined) return;
+    const staged = [];
+    for (const [name, load] of this.loads) staged.push({name, oid: await stagedOid(this.#connection, load.name)});
+    const checks = await lookingChecksOf(this.#connection, this.#looking, staged);
+    for (const {drop} of checks) await this.#connection.run(drop);
+    if (this.#mode !== undefined) return;
+    const names = new Map(
+      [...this.tables.values()].flatMap((table) =>
+        table.relations.flatMap((relation) => {
+          const [schema, name] = pairOf(relation);
+          const isTable = isTableOf(table, relation);
+          const keys = movedKeys(this.moves.get(moveKey(schema, name))!, name, {isTable});
+          return keys.map((key) => [key, moveKey(schema, name)] as const);
+        }),
+      ),
+    );
+    for (const {table, add} of checks) {
+      await recordLater(this.#connection, this.firstSchema, {name: table, sql: rewrite(add, new Map(), names)});
+    }
+  }
+
+  #lateName(at: number): string {
+    return `${this.firstSchema}._bkp_rows_${at}`;
+  }
+
+  async #keepLate(): Promise<void> {
+    // A merge finds all names, those of the living tables.
+    if (this.#mode !== undefined) return;
+    for (const [at, load] of [...this.loads.values()].entries()) {
+      const late = await keepLate(this.#connection, {table: load.name, keep: this.#lateName(at)}, this.#looking);
+      if (late !== undefined) load.keepIn(late);
+    }
+  }
+
+  /**
+   * Creates a constraint or an index; or at the end, if it calls a function that looks at other tables, which have no
+   * names yet.
+   */
+  async build(connection: Connection, name: TableName, sql: string): Promise<void> {
+    if (this.#mode !== undefined || isPrimaryKey(sql)) return connection.run(this.staged(sql));
+    if (this.#looking?.areNamedIn(sql) !== true && (await runOrLeave(connection, this.staged(sql)))) return;
+    await recordLater(connection, this.firstSchema, {name, sql});
+  }
+
+  async analyze(connection: Connection, name: TableName): Promise<void> {
+    const isAnalyzed = await runOrLeave(connection, `ANALYZE ${this.loads.get(name)!.name}`);
+    if (!isAnalyzed) await recordLater(connection, this.firstSchema, {name, sql: `ANALYZE ${name}`});
+  }
+
+  /** The foreign keys between these tables. `isLate`: one of or to a table that gets its rows last. */
+  inside(): readonly (TableStatement & {isLate: boolean})[] {
+    const keys = inOrder([...this.tables.values()], ({references}) => references.filter((sql) => this.#isInside(sql)));
+    return keys.map((key) => ({...key, isLate: this.#isLate(key)}));
+  }
+
+  #isInside(sql: string): boolean {
+    const found = referredBy(sql);
+    return found !== undefined && this.moves.has(moveKey(found.schema, found.table));
+  }
+
+  #isLate({table: {name}, sql}: TableStatement): boolean {
+    if (this.loads.get(name)!.late !== undefined) return true;
+    const found = referredBy(sql);
+    return [...this.loads.values()].some(
+      ({late, table}) => late !== undefined && table.schema === found?.schema && table.table === found.table,
+    );
+  }
+
+  async setSequences(table: StoredTable): Promise<void> {
+    for (const value of table.sequences) {
+      const [schema, name] = JSON.parse(value) as [string, string];
+      await setSequence(this.#connection, value, this.moves.get(moveKey(schema, name))!);
+    }
+  }
+
+  publishing(leftOut: LeftOut, waiting: readonly TableStatement[]): PublishOptions {
+    const late = [...this.loads].flatMap(([name, load]) =>
+      load.late === undefined ? [] : [[name, load.late] as const],
+    );
+    return {
+      tables: [...this.tables.values()],
+      targets: this.targets,
+      after: this.after,
+      moves: this.moves,
+      schema: this.firstSchema,
+      outside: (table) => table.references.filter((sql) => !this.#isInside(sql)),
+      late: new Map(late),
+      waiting,
+      searchPath: this.#searchPath,
+      leftOut,
+    };
+  }
+
+  /** A statement about the tables, as one about the staged ones. */
+  staged(sql: string): string {
+    return rewrite(sql, this.moves);
+  }
+}
+
+/** What must exist before the tables. */
+function sharedOf(
+  database: DatabaseFacts,
+  targets: readonly StoredTable[],
+  after: readonly SharedObject[],
+): readonly SharedObject[] {
+  // Partitions and statistics may be in other schemas than their table.
+  const own = targets.flatMap(({relations}) => relations.map((relation) => pairOf(relation)[0]));
+  const schemas = [...targets, ...after].map(({schema}) => schema);
+  return neededShared(sharedObjects(database), [...own, ...schemas]);
+}
