@@ -1,6 +1,7 @@
-import {readFileSync, statSync} from 'node:fs';
+import {statSync} from 'node:fs';
 import * as v from 'valibot';
 import {BkpError, systemCode} from '../errors/index.ts';
+import {moveAway, NotAFile, readPlainFile} from '../lib/plain-file.ts';
 import {opaque, parsed, parsedJson, text} from '../lib/schema.ts';
 
 /** Content of the configuration file, version 1. Values are text, as {@link readValue} reads them. */
@@ -31,13 +32,16 @@ type FileOnDisk = v.InferOutput<typeof fileSchema>;
 export function readConfigFile(file: string): ConfigFile {
   let text: string;
   try {
-    text = readFileSync(file, 'utf8');
+    text = readPlainFile(file);
   } catch (error) {
     if (systemCode(error) === 'ENOENT')
       return {version: knownVersion, active: firstProfile, profiles: {[firstProfile]: {}}};
     throw new BkpError('CONFIG_UNAVAILABLE', `cannot read the configuration ${file}`, {
       cause: error,
-      next: 'make it readable for this user, or choose another home with --home or BKP_HOME',
+      next:
+        error instanceof NotAFile
+          ? `move it away (${moveAway(file)}): bkp then starts with an empty profile`
+          : 'make it readable for this user, or choose another home with --home or BKP_HOME',
     });
   }
   return parseConfigFile(text, file);

@@ -3,6 +3,7 @@ import {type FileHandle, open, rename, rm, stat} from 'node:fs/promises';
 import {dirname} from 'node:path';
 import {promisify} from 'node:util';
 import {systemCode} from '../errors/index.ts';
+import {requirePlainFile} from './plain-file.ts';
 
 const readOnce = promisify(read);
 
@@ -66,9 +67,13 @@ export type ReplaceOptions = {
   durable?: boolean;
 };
 
-/** Writes a file so that readers see either the old content or the new one, never a part of it. */
+/**
+ * Writes a file so that readers see either the old content or the new one, never a part of it.
+ * @throws NotAFile if `path` is a device, a pipe or a folder: the rename would put a file into its place
+ */
 export async function replaceFile(path: string, content: string, options: ReplaceOptions): Promise<void> {
   const {temporary, mode, durable = false} = options;
+  for (const each of [path, temporary]) requirePlainFile(each);
   try {
     const handle = await open(temporary, 'w', mode);
     try {

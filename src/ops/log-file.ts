@@ -1,10 +1,12 @@
 import {closeSync, openSync, writeSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {makeFolderSync} from '../lib/files.ts';
+import {requirePlainFile} from '../lib/plain-file.ts';
 
-/** Opens an operation's log for appending; only the user can read folder and file. */
+/** Opens an operation's log for appending; only the user can read folder and file. @throws NotAFile */
 export function openLogFile(file: string): number {
   makeFolderSync(dirname(file), 0o700);
+  requirePlainFile(file);
   return openSync(file, 'a', 0o600);
 }
 

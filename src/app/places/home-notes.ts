@@ -1,7 +1,8 @@
 import {createHash} from 'node:crypto';
-import {readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs';
+import {renameSync, rmSync, writeFileSync} from 'node:fs';
 import {dirname, join} from 'node:path';
 import {describeStore, type Home, makeInHome, type StoreAddress} from '../../config/index.ts';
+import {readPlainFile} from '../../lib/plain-file.ts';
 import {parsedJson, type Schema} from '../../lib/schema.ts';
 
 // Small files in which the home remembers something. They prove nothing and may be lost.
@@ -13,7 +14,7 @@ export const storeNote = ({vaultsDir}: Pick<Home, 'vaultsDir'>, store: StoreAddr
 /** @returns undefined if there is none, or if it cannot be read */
 export function readNote<T>(schema: Schema<T>, file: string): T | undefined {
   try {
-    return parsedJson<T>(schema, readFileSync(file, 'utf8'), (why) => new Error(why));
+    return parsedJson<T>(schema, readPlainFile(file), (why) => new Error(why));
   } catch {
     return undefined;
   }
@@ -24,7 +25,9 @@ export function writeNote(home: Pick<Home, 'dir'>, file: string, note: object): 
   const fresh = `${file}.${process.pid}`;
   try {
     makeInHome(home, dirname(file));
-    writeFileSync(fresh, `${JSON.stringify(note)}\n`, {mode: 0o600});
+    // What a process of this number left.
+    rmSync(fresh, {force: true});
+    writeFileSync(fresh, `${JSON.stringify(note)}\n`, {mode: 0o600, flag: 'wx'});
     renameSync(fresh, file);
   } catch {
     rmSync(fresh, {force: true});

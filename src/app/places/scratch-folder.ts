@@ -1,9 +1,10 @@
 import {randomBytes} from 'node:crypto';
-import {readdirSync, readFileSync, rmSync, statfsSync, statSync, writeFileSync} from 'node:fs';
+import {readdirSync, rmSync, statfsSync, statSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {makeInHome} from '../../config/index.ts';
 import {BkpError, isDiskFull} from '../../errors/index.ts';
 import {formatBytes} from '../../lib/figures.ts';
+import {readPlainFile} from '../../lib/plain-file.ts';
 import {type ProcessIdentity, systemProcesses} from '../../lib/processes.ts';
 import {shellQuoted} from '../../lib/text.ts';
 import type {Deps} from '../deps.ts';
@@ -74,7 +75,7 @@ export function removeAbandoned(scratchDir: string, nowMs: number): void {
 
 function isAbandoned(folder: string, nowMs: number): boolean {
   try {
-    const owner = JSON.parse(readFileSync(join(folder, ownerFile), 'utf8')) as ProcessIdentity;
+    const owner = JSON.parse(readPlainFile(join(folder, ownerFile))) as ProcessIdentity;
     return ['gone', 'replaced', 'rebooted'].includes(systemProcesses.fateOf(owner));
   } catch {
     const changed = statSync(folder, {throwIfNoEntry: false});

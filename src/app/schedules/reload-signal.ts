@@ -3,6 +3,7 @@ import {dirname} from 'node:path';
 import type {Home} from '../../config/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {makeFolderSync} from '../../lib/files.ts';
+import {moveAway, NotAFile, requirePlainFile} from '../../lib/plain-file.ts';
 
 type Files = Pick<Home, 'configFile' | 'reloadFile'>;
 
@@ -14,11 +15,15 @@ type Files = Pick<Home, 'configFile' | 'reloadFile'>;
 export function askForReload({reloadFile}: Files, nowMicros: number): void {
   try {
     makeFolderSync(dirname(reloadFile), 0o700);
+    requirePlainFile(reloadFile);
     writeFileSync(reloadFile, `${new Date(nowMicros / 1000).toISOString()}\n`, {mode: 0o600});
   } catch (cause) {
     throw new BkpError('CONFIG_UNAVAILABLE', `cannot notify a running scheduler: ${reloadFile} cannot be written`, {
       cause,
-      next: 'send the scheduler a SIGHUP',
+      next:
+        cause instanceof NotAFile
+          ? `move it away (${moveAway(reloadFile)}), or send the scheduler a SIGHUP`
+          : 'send the scheduler a SIGHUP',
     });
   }
 }

@@ -1,6 +1,7 @@
 import {createReadStream} from 'node:fs';
 import {pipeline} from 'node:stream/promises';
 import {BkpError, systemCode} from '../../errors/index.ts';
+import {requirePlainFile} from '../../lib/plain-file.ts';
 import {type Operation, operationId} from '../../ops/index.ts';
 import type {CommandDeps} from '../deps.ts';
 
@@ -10,6 +11,7 @@ import type {CommandDeps} from '../deps.ts';
  */
 export async function printLog({stdout, stderr}: CommandDeps, operation: Operation): Promise<void> {
   try {
+    requirePlainFile(operation.logFile);
     await pipeline(createReadStream(operation.logFile), stdout, {end: false});
   } catch (error) {
     if (systemCode(error) !== 'ENOENT') {

@@ -1,6 +1,7 @@
-import {readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {BkpError, didYouMean, systemCode} from '../../errors/index.ts';
+import {readPlainFile} from '../../lib/plain-file.ts';
+import {shellQuoted} from '../../lib/text.ts';
 
 /** The settings of a file `_backup_restore` in the target, parsed as QuestDB does. */
 export type RestoreFile = {
@@ -23,10 +24,10 @@ export function readRestoreFile(root: string): RestoreFile | undefined {
   const file = join(root, restoreFileName);
   let text: string;
   try {
-    text = readFileSync(file, 'utf8');
+    text = readPlainFile(file);
   } catch (error) {
     if (['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')) return undefined;
-    throw new BkpError('USAGE', `${file} cannot be read`, {cause: error, next: `ls -l ${file}`});
+    throw new BkpError('USAGE', `${file} cannot be read`, {cause: error, next: `ls -l ${shellQuoted(file)}`});
   }
   const wishes: RestoreFile = {};
   for (const [at, line] of text.split('\n').entries()) {

@@ -2,6 +2,7 @@ import {existsSync, writeFileSync} from 'node:fs';
 import {isAbsolute, join} from 'node:path';
 import {BkpError} from '../../errors/index.ts';
 import {makeFolderSync} from '../../lib/files.ts';
+import {requirePlainFile} from '../../lib/plain-file.ts';
 import type {CommandDeps} from '../deps.ts';
 import {credentialOf} from './credential.ts';
 import {type Credential, crontabLine, type Invocation, systemdUnits, unitName} from './units.ts';
@@ -76,6 +77,7 @@ function write(folder: string, units: ReadonlyMap<string, string>, force: boolea
   }
   try {
     makeFolderSync(folder);
+    for (const name of units.keys()) requirePlainFile(join(folder, name));
     for (const [name, text] of units) writeFileSync(join(folder, name), text);
   } catch (cause) {
     throw new BkpError('CONFIG_UNAVAILABLE', `the units cannot be written into ${folder}`, {cause});

@@ -1,6 +1,7 @@
-import {appendFileSync, readFileSync} from 'node:fs';
+import {appendFileSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {makeFolderSync} from '../../lib/files.ts';
+import {readPlainFile, requirePlainFile} from '../../lib/plain-file.ts';
 import {type Lexeme, lexemes} from '../../sql/index.ts';
 
 export const historyLines = 1000;
@@ -30,6 +31,7 @@ export class History {
     this.#entries = [...this.#entries.filter((entry) => !added.includes(entry)), ...added].slice(-historyLines);
     try {
       makeFolderSync(dirname(this.#file), 0o700);
+      requirePlainFile(this.#file);
       appendFileSync(this.#file, added.map((entry) => `${entry}\n`).join(''), {mode: 0o600});
     } catch {
       // Ignored: see the class.
@@ -39,7 +41,7 @@ export class History {
 
 function readEntries(file: string): string[] {
   try {
-    return readFileSync(file, 'utf8').split('\n').filter(Boolean).slice(-historyLines);
+    return readPlainFile(file).split('\n').filter(Boolean).slice(-historyLines);
   } catch {
     return [];
   }

@@ -1,4 +1,5 @@
 import {BkpError, systemCode} from '../../errors/index.ts';
+import {moveAway, NotAFile} from '../../lib/plain-file.ts';
 
 /** SQLite's result codes, without their extended part. Source: https://www.sqlite.org/rescode.html */
 const Result = {busy: 5, locked: 6, readOnly: 8, corrupt: 11, full: 13, cannotOpen: 14, notADatabase: 26} as const;
@@ -20,7 +21,11 @@ export function guarded<T>(file: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    const refused = error instanceof SyntaxError || resultCode(error) !== undefined || isFileError(error);
+    const refused =
+      error instanceof SyntaxError ||
+      error instanceof NotAFile ||
+      resultCode(error) !== undefined ||
+      isFileError(error);
     throw refused ? unavailable(file, error) : error;
   }
 }
@@ -40,6 +45,7 @@ function unavailable(file: string, cause: unknown): BkpError {
 
 function nextStep(file: string, cause: unknown): string {
   const code = resultCode(cause);
+  if (cause instanceof NotAFile) return replaceIt(cause.path);
   if (isContention(cause)) return 'another bkp has held the journal for seconds; try again';
   if (code === Result.full || systemCode(cause) === 'ENOSPC')
     return `free some space on the disk of ${file}, then try again`;
@@ -52,5 +58,5 @@ function nextStep(file: string, cause: unknown): string {
 
 /** Only the list of operations is lost with a journal: backups are in their store. */
 export function replaceIt(file: string): string {
-  return `move it away (mv '${file}' '${file}.damaged'): bkp starts a new one, and no backup is lost with it`;
+  return `move it away (${moveAway(file, 'damaged')}): bkp starts a new one, and no backup is lost with it`;
 }

@@ -3,6 +3,7 @@ import {dirname} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 import {BkpError} from '../../errors/index.ts';
 import {makeFolderSync} from '../../lib/files.ts';
+import {requirePlainFile} from '../../lib/plain-file.ts';
 import {isContention, replaceIt} from './errors.ts';
 
 /**
@@ -60,10 +61,11 @@ const wal = {tries: 100, pauseMs: 20};
 
 /**
  * Opens the journal. Creates the folder (mode 0700), the file (mode 0600) and the tables where they are missing.
- * @throws BkpError `NEWER_VERSION` | `JOURNAL_UNAVAILABLE`; and what SQLite or the file system throws
+ * @throws BkpError `NEWER_VERSION` | `JOURNAL_UNAVAILABLE`; NotAFile; and what SQLite or the file system throws
  */
 export function openJournalFile(file: string): DatabaseSync {
   makeFolderSync(dirname(file), 0o700);
+  for (const path of [file, `${file}-wal`, `${file}-shm`]) requirePlainFile(path);
   // SQLite gives its -wal and -shm files the mode of the file itself.
   closeSync(openSync(file, 'a', 0o600));
   const database = new DatabaseSync(file, {timeout: busyTimeoutMs});

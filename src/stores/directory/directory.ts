@@ -4,6 +4,7 @@ import {dirname, join, resolve, sep} from 'node:path';
 import {BkpError, systemCode} from '../../errors/index.ts';
 import {type Clock, systemClock} from '../../lib/clock.ts';
 import {makeFolder, readFully, syncFolder} from '../../lib/files.ts';
+import {obstacleAt} from '../../lib/plain-file.ts';
 import {assertKey, assertPrefix} from '../key.ts';
 import {objectMissing, objectTooShort, objectUnreadable, rangeWithin} from '../object-errors.ts';
 import type {
@@ -19,7 +20,7 @@ import type {
 import {directoryError} from './errors.ts';
 import {DirectoryListing} from './list.ts';
 import {isAbsence, statOrAbsent} from './listing-calls.ts';
-import {objectObstructed, obstacleAt} from './obstacle.ts';
+import {objectObstructed} from './obstacle.ts';
 import {type Body, type Link, publishIfAbsent, removeStaleTemporaries, writeTemporary} from './put.ts';
 import {SpareRoom} from './spare.ts';
 import {isMediumError, isReadableBut, type Read} from './unreadable.ts';
@@ -185,7 +186,7 @@ class DirectoryStore implements Store {
   async #readError(key: Key, error: unknown): Promise<unknown> {
     if (error instanceof BkpError) return error;
     const path = this.#path(key);
-    const obstacle = await obstacleAt(path);
+    const obstacle = obstacleAt(path);
     if (obstacle !== undefined) return objectObstructed(key, path, obstacle);
     const folder = dirname(key);
     if (systemCode(error) === 'ENOTDIR' && this.#layout.objectsIn(folder)?.includes(key))

@@ -2,11 +2,15 @@ import {closeSync, fchmodSync, openSync, rmSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 import {makeFolderSync} from '../../lib/files.ts';
+import {requirePlainFile} from '../../lib/plain-file.ts';
 
 const schemaVersion = 4;
 
 /** How long to wait while another process of bkp holds the file. */
 const busyTimeoutMs = 20_000;
+
+/** Of the file, and of those that SQLite keeps beside it. */
+const suffixes = ['', '-wal', '-shm'];
 
 const schema = `
   CREATE TABLE vault (id TEXT NOT NULL);
@@ -65,6 +69,7 @@ export function openFile(file: string, vaultId: string): DatabaseSync {
  * file itself.
  */
 function makePrivate(file: string): void {
+  for (const suffix of suffixes) requirePlainFile(file + suffix);
   const descriptor = openSync(file, 'a', 0o600);
   try {
     // Earlier versions created it readable for everyone.
@@ -75,5 +80,5 @@ function makePrivate(file: string): void {
 }
 
 export function removeFile(file: string): void {
-  for (const suffix of ['', '-wal', '-shm']) rmSync(file + suffix, {force: true});
+  for (const suffix of suffixes) rmSync(file + suffix, {force: true});
 }

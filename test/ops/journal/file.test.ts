@@ -87,11 +87,11 @@ test('a damaged journal is named, with a way out', async () => {
 });
 
 test.each([
-  ['a folder stands in its place', () => mkdirSync(home.file, {recursive: true})],
-  ['its folder is a file', () => writeFileSync(dirname(home.file), '')],
-])('when %s, the next step is another home', (_, spoil) => {
+  ['a folder stands in its place', () => mkdirSync(home.file, {recursive: true}), /^move it away \(mv '/],
+  ['its folder is a file', () => writeFileSync(dirname(home.file), ''), /--home/],
+])('when %s, the next step helps', (_, spoil, next) => {
   spoil();
-  expect(() => home.open()).toThrow(unavailable(/--home/));
+  expect(() => home.open()).toThrow(unavailable(next));
 });
 
 test('processes that open a journal for the first time at the same moment all get it', async () => {

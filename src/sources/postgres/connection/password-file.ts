@@ -1,10 +1,11 @@
-import {readFileSync, statSync} from 'node:fs';
+import {statSync} from 'node:fs';
+import {readPlainFile} from '../../../lib/plain-file.ts';
 
 export type PasswordFor = {host: string; port: number; database: string; user: string};
 
 /**
- * The password of the first line of a `.pgpass` file that matches. A file that others can read is ignored, as libpq
- * does. Source: https://www.postgresql.org/docs/18/libpq-pgpass.html
+ * The password of the first line of a `.pgpass` file that matches. What others can read is ignored, and what
+ * is no file, as libpq does. Source: https://www.postgresql.org/docs/18/libpq-pgpass.html
  * @returns undefined also when there is no file
  */
 export function passwordFrom(file: string, {host, port, database, user}: PasswordFor): string | undefined {
@@ -24,7 +25,7 @@ function linesOf(file: string): readonly string[] {
   try {
     const {mode} = statSync(file);
     if (process.platform !== 'win32' && (mode & 0o077) !== 0) return [];
-    return readFileSync(file, 'utf8')
+    return readPlainFile(file)
       .split(/\r?\n/u)
       .filter((line) => line !== '' && !line.startsWith('#'));
   } catch {

@@ -1,9 +1,10 @@
 import {type ChildProcess, spawn} from 'node:child_process';
-import {closeSync, mkdirSync, openSync, readFileSync, readSync, statSync, writeFileSync} from 'node:fs';
+import {closeSync, mkdirSync, openSync, readSync, statSync, writeFileSync} from 'node:fs';
 import {createServer} from 'node:net';
 import {dirname, join} from 'node:path';
 import {setTimeout as delay} from 'node:timers/promises';
 import {BkpError} from '../../../errors/index.ts';
+import {readPlainFile} from '../../../lib/plain-file.ts';
 import {type ProcessIdentity, systemProcesses} from '../../../lib/processes.ts';
 import {QuestDbHttp} from './http.ts';
 
@@ -119,7 +120,7 @@ export class EphemeralServer {
 /** Ends the server of a drill whose process is dead. @param folder the one with the root */
 export function endLeftoverServer(folder: string): void {
   try {
-    const note = JSON.parse(readFileSync(join(folder, noteName), 'utf8')) as ProcessIdentity;
+    const note = JSON.parse(readPlainFile(join(folder, noteName))) as ProcessIdentity;
     if (systemProcesses.fateOf(note) === 'alive') endGroup(note.pid);
   } catch {
     // Without a readable note no server was started, or it is not known which.

@@ -1,7 +1,8 @@
-import {readFile, rm} from 'node:fs/promises';
+import {rm} from 'node:fs/promises';
 import {join} from 'node:path';
 import * as v from 'valibot';
 import {replaceFile} from '../../../lib/files.ts';
+import {readPlainFile} from '../../../lib/plain-file.ts';
 import {count, parsedJson, text} from '../../../lib/schema.ts';
 import type {Holder} from './holder.ts';
 
@@ -56,7 +57,7 @@ export async function writeHoldNote(root: string, note: HoldNote): Promise<boole
 
 export async function readHoldNote(root: string): Promise<HoldNote | undefined> {
   try {
-    const note = await readFile(join(root, noteName), 'utf8');
+    const note = readPlainFile(join(root, noteName));
     return parsedJson<HoldNote>(noteSchema, note, (why) => new Error(why));
   } catch {
     return undefined;

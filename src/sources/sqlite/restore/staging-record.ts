@@ -1,7 +1,8 @@
-import {existsSync, readdirSync, readFileSync, rmSync} from 'node:fs';
+import {existsSync, readdirSync, rmSync} from 'node:fs';
 import {basename, dirname, join} from 'node:path';
 import * as v from 'valibot';
 import {replaceFile, syncFolder, syncFolderSync} from '../../../lib/files.ts';
+import {readPlainFile} from '../../../lib/plain-file.ts';
 import type {Processes} from '../../../lib/processes.ts';
 import {count, parsedJson, text} from '../../../lib/schema.ts';
 import type {TableName} from '../../source.ts';
@@ -98,7 +99,7 @@ export function removeStaging(staged: string): void {
 /** @returns undefined if there is none, or not one of this version */
 export function readRecord(staged: string): StagingRecord | undefined {
   try {
-    return parsedJson<StagingRecord>(recordSchema, readFileSync(staged + ending, 'utf8'), (why) => new Error(why));
+    return parsedJson<StagingRecord>(recordSchema, readPlainFile(staged + ending), (why) => new Error(why));
   } catch {
     return undefined;
   }
