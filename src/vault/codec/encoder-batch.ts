@@ -54,7 +54,10 @@ export class BatchMemory {
   readonly #bytes = new Uint8Array(this.#memory);
   #jobs: BatchJob[] = [];
   #waiters: Waiter[] = [];
-  #usedBytes = 0;
+  /** Of the first half, by what was put into it. */
+  #inBytes = 0;
+  /** Of the second half, by what may be put into it. */
+  #outBytes = 0;
 
   static fits({plain, base}: Pick<PlainChunk, 'plain' | 'base'>): boolean {
     return aligned(plain.length) + (base?.stored.length ?? 0) <= batchBytes;
@@ -65,21 +68,22 @@ export class BatchMemory {
   }
 
   get isFull(): boolean {
-    return this.#usedBytes >= fullBytes;
+    return Math.max(this.#inBytes, this.#outBytes) >= fullBytes;
   }
 
   hasRoomFor({plain, base}: PlainChunk): boolean {
-    return aligned(this.#usedBytes) + aligned(plain.length) + (base?.stored.length ?? 0) <= batchBytes;
+    const inBytes = (isShared(plain) ? 0 : aligned(plain.length)) + (base?.stored.length ?? 0);
+    return aligned(this.#inBytes) + inBytes <= batchBytes && this.#outBytes + plain.length <= batchBytes;
   }
 
   /** @returns what the thread makes of the chunk; settled by `settle` or `fail` */
   add({id, plain, column, records, base}: PlainChunk): Promise<EncodedChunk> {
-    const {at, length} = this.#reserve(plain.length);
-    if (plain.buffer instanceof ArrayBuffer) copyShared(this.#bytes, at, plain);
-    const part =
-      plain.buffer instanceof ArrayBuffer ? {at, length} : {memory: plain.buffer, at: plain.byteOffset, length};
+    const out = this.#outBytes;
+    this.#outBytes = aligned(out + plain.length);
+    const {byteOffset: place, length} = plain;
+    const part = isShared(plain) ? {memory: plain.buffer, at: place, length} : this.#put(plain);
     const basePart = base && {...base, stored: this.#put(base.stored)};
-    this.#jobs.push({id, plain: part, out: batchBytes + at, column, records, base: basePart});
+    this.#jobs.push({id, plain: part, out: batchBytes + out, column, records, base: basePart});
     return new Promise((resolve, reject) => this.#waiters.push({id, plain, resolve, reject}));
   }
 
@@ -112,14 +116,10 @@ export class BatchMemory {
   }
 
   #put(bytes: Uint8Array): Part {
-    const part = this.#reserve(bytes.length);
-    copyShared(this.#bytes, part.at, bytes);
-    return part;
-  }
-
-  #reserve(length: number): Part {
-    const at = aligned(this.#usedBytes);
-    this.#usedBytes = at + length;
+    const at = aligned(this.#inBytes);
+    const {length} = bytes;
+    copyShared(this.#bytes, at, bytes);
+    this.#inBytes = at + length;
     return {at, length};
   }
 
@@ -127,10 +127,13 @@ export class BatchMemory {
     const waiters = this.#waiters;
     this.#jobs = [];
     this.#waiters = [];
-    this.#usedBytes = 0;
+    this.#inBytes = 0;
+    this.#outBytes = 0;
     return waiters;
   }
 }
+
+const isShared = (bytes: Uint8Array): bytes is Uint8Array<SharedArrayBuffer> => !(bytes.buffer instanceof ArrayBuffer);
 
 /** Numbers of eight bytes are read in place, so each part begins at a multiple of eight. */
 const aligned = (at: number) => (at + 7) & ~7;

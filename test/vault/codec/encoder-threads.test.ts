@@ -152,3 +152,22 @@ test('close rejects waiting and later chunks', async () => {
   expect((await all).filter(({status}) => status === 'rejected').length).toBeGreaterThan(30);
   await expect(threads.encode({id: chunkId(chunks[0]!), plain: chunks[0]!})).rejects.toThrow('have ended');
 });
+
+test('chunks in shared memory and others are encoded together, with their bases', async () => {
+  threads = new EncoderThreads({threads: 1, level: 1});
+  const bases = Array.from({length: 12}, (_, seed) => noise(mebi, seed));
+  const results = await Promise.all(
+    bases.map((bytes, at) => {
+      const plain = at % 3 === 0 ? Buffer.alloc(mebi) : Buffer.from(new SharedArrayBuffer(mebi));
+      plain.set(changed(bytes, at));
+      const base = {id: chunkId(bytes), plainBytes: mebi, encoding: chunkEncodings.plain, stored: bytes};
+      return threads!.encode({id: chunkId(plain), plain, base});
+    }),
+  );
+  for (const [at, {encoding, stored}] of results.entries()) {
+    const plain = changed(bases[at]!, at);
+    expect(encoding).toBe(chunkEncodings.zstdWithBase);
+    const decoded = await decodeChunk({id: chunkId(plain), plainBytes: mebi, encoding}, stored, bases[at]!);
+    expect(Buffer.compare(decoded, plain)).toBe(0);
+  }
+});
