@@ -13,7 +13,15 @@ export type Decodable = {id: ChunkId; plainBytes: number; encoding: ChunkEncodin
 /** A chunk that another one is stored as a difference to, in a stored form that needs no other chunk; unchecked. */
 export type StoredBase = Decodable & {stored: Uint8Array};
 
-type AnyBase = Uint8Array | StoredBase;
+/**
+ * A base that was checked, as far as it is needed: its plain bytes for a difference of plain bytes, the columns of its
+ * records for one by column.
+ */
+export type OpenBase = {plain?: Uint8Array | undefined; columns?: Uint8Array | undefined};
+
+type AnyBase = Uint8Array | StoredBase | OpenBase;
+
+const isStored = (base: AnyBase | undefined): base is StoredBase => base !== undefined && 'stored' in base;
 
 /** A zstd frame, and how the plain bytes are arranged in it; as they are if there is neither `filter` nor `records`. */
 type Frame = {
@@ -58,6 +66,20 @@ export function decodeChunkInto(out: Uint8Array, chunk: Decodable, stored: Uint8
   });
 }
 
+/**
+ * The columns of a chunk that is stored by column, with the chunk checked.
+ * @returns in memory of their own; undefined if it is stored in another way
+ * @throws Error with a cause in words if the stored bytes are not this chunk's
+ */
+export function checkedColumns(chunk: Decodable, stored: Uint8Array, kind: RecordKind): Uint8Array | undefined {
+  // What needs a base is none itself.
+  const frame = chunk.encoding === chunkEncodings.zstdWithBase ? undefined : frameOf(chunk, stored, undefined);
+  if (frame?.records !== kind) return undefined;
+  const columns = decompressNow(frame.bytes, mostContentBytes(chunk, frame));
+  requireChunk(chunk, plainOf(chunk, frame, columns));
+  return columns;
+}
+
 /** As {@link decodeChunkInto}, for nothing but the check. */
 export function checkChunk(chunk: Decodable, stored: Uint8Array, base?: AnyBase): void {
   decodeNow(chunk, stored, base, (plain) => requireChunk(chunk, plain));
@@ -78,7 +100,7 @@ function decodeNow(
   const content = decompressNow(frame.bytes, mostContentBytes(chunk, frame), frame.dictionary);
   const {dictionary} = frame;
   // What was decoded of a stored base is used by nobody else.
-  if (dictionary !== undefined && !(base instanceof Uint8Array) && dictionary !== base?.stored) free(dictionary);
+  if (dictionary !== undefined && isStored(base) && dictionary !== base.stored) free(dictionary);
   take(plainOf(chunk, frame, content));
   free(content);
 }
@@ -109,6 +131,10 @@ function frameOf({encoding}: Decodable, stored: Uint8Array, base: AnyBase | unde
 /** @returns perhaps memory that is used again when the next chunk is rearranged */
 function plainBase(base: AnyBase): Uint8Array {
   if (base instanceof Uint8Array) return base;
+  if (!isStored(base)) {
+    assert(base.plain !== undefined, 'the plain bytes of a base are open');
+    return base.plain;
+  }
   const frame = frameOf(base, base.stored, undefined);
   if (frame === undefined) return base.stored;
   const content = decompressNow(frame.bytes, mostContentBytes(base, frame));
@@ -119,7 +145,8 @@ function plainBase(base: AnyBase): Uint8Array {
 
 /** The columns of a base's records: those that are stored, if it is stored by column. */
 function columnsOfBase(base: AnyBase, kind: RecordKind): Uint8Array {
-  if (!(base instanceof Uint8Array)) {
+  if (!(base instanceof Uint8Array) && !isStored(base) && base.columns !== undefined) return base.columns;
+  if (isStored(base)) {
     const frame = frameOf(base, base.stored, undefined);
     if (frame?.records === kind) return decompressNow(frame.bytes, mostContentBytes(base, frame));
   }

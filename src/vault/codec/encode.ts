@@ -1,11 +1,11 @@
 import {BkpError} from '../../errors/index.ts';
-import {free} from '../../lib/memory.ts';
+import {copiedBytes, free} from '../../lib/memory.ts';
 import {type ChunkEncoding, chunkEncodings} from '../format/entry.ts';
 import {canBeDictionary, compressNow} from '../format/zstd.ts';
 import type {ChunkId} from '../types.ts';
 import {type RecordKind, splitRecords} from './columns/columns.ts';
 import {columnsHeader} from './columns/header.ts';
-import {checkChunk, decodeChunkInto, type StoredBase} from './decode.ts';
+import {checkChunk, checkedColumns, decodeChunkInto, type OpenBase, type StoredBase} from './decode.ts';
 import {applyFilter, type Filter, filterHeader, filtersFor} from './filter.ts';
 import {Scratch} from './scratch.ts';
 
@@ -35,12 +35,11 @@ export type PlainChunk = {
 };
 
 /** `ratio`: stored / plain bytes of its self-contained form. */
-type OpenBase = {id: ChunkId; plain: Uint8Array; ratio: number};
+type Base = OpenBase & {from: StoredBase; ratio: number};
 
 /** Finds the smallest worthwhile stored form of chunks. Works on the calling thread. */
 export class ChunkEncoder {
   readonly #level: number;
-  readonly #scratch = new Scratch();
   readonly #baseScratch = new Scratch();
   /** The best filter for the column whose chunks arrive now. */
   #choice: {column: number; filter: Filter | undefined} | undefined;
@@ -55,31 +54,41 @@ export class ChunkEncoder {
    */
   encode(chunk: PlainChunk): EncodedChunk {
     const {id, plain} = chunk;
-    const base = this.#decodeBase(chunk.base);
+    const base = this.#openBase(chunk);
     const encoded = this.#smallest(chunk, base);
     const decodable = {id, plainBytes: plain.length, encoding: encoded.encoding};
-    checkChunk(decodable, encoded.stored, base?.plain);
+    checkChunk(decodable, encoded.stored, base);
+    if (base?.columns !== undefined) free(base.columns);
     return encoded;
   }
 
-  /** A damaged base does not prevent a backup: the new chunk is stored without it. */
-  #decodeBase(base: StoredBase | undefined): OpenBase | undefined {
+  /**
+   * Of a base that is stored by column the columns, if they are what a difference needs: arranging its records again
+   * would take as long as arranging those of the chunk. A damaged base does not prevent a backup: the new chunk is
+   * stored without it.
+   */
+  #openBase({base, records}: PlainChunk): Base | undefined {
     if (base === undefined) return undefined;
-    const plain = this.#baseScratch.of(base.plainBytes);
     try {
-      decodeChunkInto(plain, base, base.stored);
+      const opened = {from: base, ratio: base.stored.length / base.plainBytes};
+      const columns = records === 'key' ? checkedColumns(base, base.stored, records) : undefined;
+      return {...opened, ...(columns === undefined ? {plain: this.#plainOf(base)} : {columns})};
     } catch {
       return undefined;
     }
-    return canBeDictionary(plain) ? {id: base.id, plain, ratio: base.stored.length / base.plainBytes} : undefined;
   }
 
-  #smallest(chunk: PlainChunk, base: OpenBase | undefined): EncodedChunk {
-    if (base === undefined) return this.#alone(chunk);
-    const {plain, records} = chunk;
-    const byColumn = records === 'key' ? this.#differenceByColumn(plain, records, base) : undefined;
-    const stored = byColumn ?? compressNow(plain, {level: this.#level, dictionary: base.plain});
-    const difference: EncodedChunk = {encoding: chunkEncodings.zstdWithBase, stored, base: base.id};
+  #plainOf(base: StoredBase): Uint8Array {
+    const plain = this.#baseScratch.of(base.plainBytes);
+    decodeChunkInto(plain, base, base.stored);
+    return plain;
+  }
+
+  #smallest(chunk: PlainChunk, base: Base | undefined): EncodedChunk {
+    const stored = base && this.#difference(chunk, base);
+    if (base === undefined || stored === undefined) return this.#alone(chunk);
+    const {plain} = chunk;
+    const difference: EncodedChunk = {encoding: chunkEncodings.zstdWithBase, stored, base: base.from.id};
     // A similar chunk compresses about as well as its base did, so a small enough difference needs no second
     // compression.
     if (stored.length < worthABase * base.ratio * plain.length) return difference;
@@ -87,15 +96,25 @@ export class ChunkEncoder {
     return stored.length < worthABase * alone.stored.length ? difference : alone;
   }
 
+  /** @returns undefined if zstd would take the base for something else */
+  #difference({plain, records}: PlainChunk, base: Base): Uint8Array | undefined {
+    const byColumn = records === 'key' ? this.#differenceByColumn(plain, records, base) : undefined;
+    if (byColumn !== undefined) return byColumn;
+    base.plain ??= this.#plainOf(base.from);
+    return canBeDictionary(base.plain) ? compressNow(plain, {level: this.#level, dictionary: base.plain}) : undefined;
+  }
+
   /** @returns undefined if one of the two cannot be arranged by column */
-  #differenceByColumn(plain: Uint8Array, records: RecordKind, base: OpenBase): Uint8Array | undefined {
-    const ofBase = splitRecords(base.plain, records);
-    if (ofBase === undefined) return undefined;
-    // A copy, because the columns of the chunk take the same memory.
-    const dictionary = this.#scratch.of(ofBase.length);
-    dictionary.set(ofBase);
+  #differenceByColumn(plain: Uint8Array, records: RecordKind, base: Base): Uint8Array | undefined {
+    if (base.columns === undefined) {
+      const ofBase = splitRecords(base.plain!, records);
+      // A copy, because the columns of the chunk take the same memory.
+      base.columns = ofBase && copiedBytes(ofBase);
+    }
+    if (base.columns === undefined) return undefined;
     const columns = splitRecords(plain, records);
     if (columns === undefined) return undefined;
+    const dictionary = base.columns;
     return withHeader(columnsHeader(records), compressNow(columns, {level: this.#level, dictionary}));
   }
 

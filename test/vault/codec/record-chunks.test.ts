@@ -86,6 +86,25 @@ test.each(kinds)('%s records like a base that is none are stored without columns
   expect(headerOf(chunk)).toEqual([0x28, 0xb5, 0x2f]);
 });
 
+test('bytes that are no records are a difference to records that are stored by column', async () => {
+  const plain = recordsOf(shopRows(3000), 'key');
+  const base = await asBase(plain, 'key');
+  expect(base.encoding).toBe(chunkEncodings.zstdOfFiltered);
+  const chunk = await encoded(Buffer.concat([noise(100, 1), plain]), 'key', base);
+  expect(chunk).toMatchObject({encoding: chunkEncodings.zstdWithBase, base: base.id});
+  expect(headerOf(chunk)).toEqual([0x28, 0xb5, 0x2f]);
+});
+
+test.each(kinds)('%s records are no difference to a base that has other records than its id says', async (kind) => {
+  const rows = shopRows(3000);
+  const [first, second, ...rest] = rows;
+  const base = await asBase(recordsOf(rows, kind), kind);
+  const other = await asBase(recordsOf([second!, first!, ...rest], kind), kind);
+  expect(other).toMatchObject({encoding: base.encoding, plainBytes: base.plainBytes});
+  const chunk = await encoded(recordsOf(changedRows(rows), kind), kind, {...base, stored: other.stored});
+  expect(chunk.encoding).toBe(chunkEncodings.zstdOfFiltered);
+});
+
 test('what is not quite records is stored exactly', async () => {
   await fc.assert(
     fc.asyncProperty(anyRows, fc.constantFrom(...kinds), fc.nat(), fc.nat(255), async (rows, kind, at, value) => {
