@@ -1,11 +1,13 @@
 import {
   appendFileSync,
   existsSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   utimesSync,
   writeFileSync,
@@ -70,6 +72,26 @@ function momentBytes(path: string): Buffer {
 }
 
 const bytesOf = async (frozen: Frozen, file: FrozenFile) => Buffer.concat(await all(frozen.read(file)));
+
+/** A stopped server has the files of the checkpoint in its own folders. */
+async function stopServer(): Promise<void> {
+  for (const path of recordedPaths.filter((name) => /^\.checkpoint\/db\/[^/]+\/[^/]+$/.test(name))) {
+    writeFileSync(join(root, path.replace('.checkpoint/', '')), readFileSync(join(root, path)));
+  }
+  await server.stop();
+}
+
+/** The registry of the server, with one table. */
+function writeRegistry(name: string, folder: string): void {
+  const text = (value: string) => {
+    const length = Buffer.alloc(4);
+    length.writeInt32LE(value.length);
+    return Buffer.concat([length, Buffer.from(value, 'utf16le')]);
+  };
+  const entry = Buffer.concat([Buffer.alloc(12), text(name), text(folder), Buffer.alloc(8 + 64)]);
+  entry.writeBigInt64LE(BigInt(entry.length));
+  writeFileSync(join(root, 'db/tables.d.3'), entry);
+}
 
 describe('the files of a recorded root', () => {
   test('are the recorded files, truncated to what the rows need, sorted by path', async () => {
@@ -303,14 +325,7 @@ describe('a server', () => {
   });
 
   test('that is stopped is backed up from its files alone', async () => {
-    // A stopped server has the files of the checkpoint in its own folders.
-    for (const path of recordedPaths.filter(
-      (name) => name.startsWith('.checkpoint/db/') && !name.includes('txn_seq'),
-    )) {
-      if (path.split('/').length === 4)
-        writeFileSync(join(root, path.replace('.checkpoint/', '')), readFileSync(join(root, path)));
-    }
-    await server.stop();
+    await stopServer();
     const source = openQuestDbSource({root, offline: true});
     expect(source.description).toBe(`questdb::root=${root};offline=true`);
     const frozen = await source.freeze(options);
@@ -322,6 +337,72 @@ describe('a server', () => {
     appendFileSync(join(root, 'db/flat/_txn'), 'x');
     await expect(frozen.confirm()).rejects.toMatchObject({code: 'SOURCE_UNAVAILABLE'});
     await frozen.release();
+    server = await ExecStandIn.start(root);
+  });
+
+  test('that is stopped never loses a table silently', async () => {
+    await stopServer();
+    const freeze = () => openQuestDbSource({root, offline: true}).freeze(options);
+    const namesOf = async () => (await freeze()).facts.tables.map(({name}) => name);
+    const whole = await namesOf();
+    const trades = readdirSync(join(root, 'db')).find((name) => name.startsWith('trades'))!;
+    const moved = join(folder, 'moved');
+    for (const path of [`${trades}/_txn`, `${trades}/_meta`, 'flat/_txn', 'flat/_meta']) {
+      renameSync(join(root, 'db', path), moved);
+      await expect(freeze(), path).rejects.toMatchObject({
+        code: 'SOURCE_DAMAGED',
+        message: expect.stringContaining(`has lost db/${path}`),
+      });
+      renameSync(moved, join(root, 'db', path));
+    }
+    writeRegistry('trades', trades);
+    expect(await namesOf()).toEqual(whole);
+    renameSync(join(root, 'db', trades), moved);
+    await expect(freeze()).rejects.toMatchObject({
+      code: 'SOURCE_DAMAGED',
+      message: `table trades has lost its folder, db/${trades}`,
+    });
+    // A table in a volume that is not mounted.
+    symlinkSync(join(folder, 'volume', trades), join(root, 'db', trades));
+    await expect(freeze()).rejects.toMatchObject({
+      code: 'SOURCE_UNAVAILABLE',
+      message: expect.stringContaining('a link that leads nowhere'),
+    });
+    mkdirSync(join(folder, 'volume'));
+    renameSync(moved, join(folder, 'volume', trades));
+    // No tables: what a file system makes, and what is left of a dropped table.
+    mkdirSync(join(root, 'db/lost+found'));
+    mkdirSync(join(root, 'db/old~9/txn_seq'), {recursive: true});
+    expect(await namesOf()).toEqual(whole);
+    server = await ExecStandIn.start(root);
+  });
+
+  test('that is stopped has views that have no _meta', async () => {
+    await stopServer();
+    const few = readdirSync(join(root, 'db')).find((name) => name.startsWith('few'))!;
+    rmSync(join(root, 'db', few, '_meta'));
+    const frozen = await openQuestDbSource({root, offline: true}).freeze(options);
+    expect(frozen.facts.tables).toContainEqual({name: 'few', rows: 0});
+    expect((await all(frozen.files())).map(({path}) => path)).toContain(`db/${few}/_view`);
+    server = await ExecStandIn.start(root);
+  });
+
+  test('that a server has to recover first, or has never used, is no stopped server', async () => {
+    await server.stop();
+    const freeze = () => openQuestDbSource({root, offline: true}).freeze(options);
+    // A restored root: the control files are in .checkpoint only.
+    writeFileSync(join(root, '_restore'), '');
+    await expect(freeze()).rejects.toMatchObject({
+      code: 'PRECONDITION',
+      message: expect.stringContaining('must recover the database'),
+    });
+    rmSync(join(root, '_restore'));
+    rmSync(join(root, 'db'), {recursive: true});
+    mkdirSync(join(root, 'db'));
+    await expect(freeze()).rejects.toMatchObject({
+      code: 'PRECONDITION',
+      message: expect.stringContaining('contains no database'),
+    });
     server = await ExecStandIn.start(root);
   });
 

@@ -15,7 +15,7 @@ export type TableState = {
   columns: ColumnVersions;
   /** The last transaction of the sequencer; absent for a table without WAL. */
   lastTxn?: number | undefined;
-  /** A view that has no `_txn` in the checkpoint. */
+  /** A view that has no `_meta`. */
   isBareView?: true;
 };
 
@@ -39,13 +39,14 @@ export function readTable(control: string, folder: string): Omit<TableState, 'la
 }
 
 /**
- * A view of QuestDB 9.3.0. The checkpoint contains only its definition; its other files are in its own folder. It has
- * no rows.
+ * A view of QuestDB 9.3.0, which has no `_meta`. A checkpoint contains only its definition; its other files are in its
+ * own folder. It has no rows.
+ * @param control folder that contains its `_view` at the time of the backup
  * @returns undefined for a folder that is not a view
  */
-export function readView(root: string, folder: string): TableState | undefined {
-  if (readControlFile(join(root, '.checkpoint/db', folder, '_view')) === undefined) return undefined;
-  const name = readControlFile(join(root, 'db', folder, '_name'));
+export function readView(control: string, db: string, folder: string): TableState | undefined {
+  if (readControlFile(join(control, '_view')) === undefined) return undefined;
+  const name = readControlFile(join(db, folder, '_name'));
   return {
     name: nameOf(name, folder),
     folder,

@@ -98,7 +98,8 @@ export async function readCheckpointTables(root: string): Promise<TableState[]> 
 
 function readFrozenTable(root: string, folder: string): TableState {
   const checkpoint = join(root, checkpointFolder);
-  const table = readTable(join(checkpoint, folder), folder) ?? readView(root, folder);
+  const table =
+    readTable(join(checkpoint, folder), folder) ?? readView(join(checkpoint, folder), join(root, 'db'), folder);
   if (table === undefined) throw missingFile(`${checkpointFolder}/${folder}/_txn`, folder);
   const sequencer = readControlFile(join(checkpoint, folder, 'txn_seq/_txn'));
   return {...table, lastTxn: sequencer?.count(0)};

@@ -1,14 +1,16 @@
+import {existsSync} from 'node:fs';
 import {readdir, readFile, stat} from 'node:fs/promises';
 import {join} from 'node:path';
 import {BkpError} from '../../../errors/index.ts';
 import {isAbsent, unreadable} from '../format/bytes.ts';
-import {droppedFolders} from '../format/registry.ts';
-import {readTable, type TableState} from '../format/table.ts';
+import {readRegistry} from '../format/registry.ts';
+import {readTable, readView, type TableState} from '../format/table.ts';
 import type {QuestDbHttp} from '../server/http.ts';
 import type {Listing} from './list-file.ts';
 import type {ListedFile} from './listed-file.ts';
+import {isUnused, lostTables} from './lost-tables.ts';
 import {Moment} from './moment.ts';
-import {listBeside, tableFacts} from './root-files.ts';
+import {listBeside, restoreTrigger, tableFacts} from './root-files.ts';
 import {bootId, recordsMappedWrites, stamper} from './stamp.ts';
 import {listWholeTable} from './table-files.ts';
 import {lastTransaction} from './wal-files.ts';
@@ -16,7 +18,8 @@ import {lastTransaction} from './wal-files.ts';
 /**
  * The database of a stopped server, as it is on the disk.
  * @param http checks that no server answers there; absent when no address is known
- * @throws BkpError `PRECONDITION` when a server is running
+ * @throws BkpError `PRECONDITION` when a server is running, or has to recover the database first | `SOURCE_DAMAGED`,
+ * `SOURCE_UNAVAILABLE` naming a table that cannot be read
  */
 export async function freezeStopped(
   root: string,
@@ -26,7 +29,9 @@ export async function freezeStopped(
   const db = join(root, 'db');
   await requireStopped(root, http);
   const takenAtMicros = Math.floor(nowMicros());
+  requireRecovered(root);
   const tables = await readStoppedTables(db);
+  await requireAllTables(db, tables);
   const certain = await recordsMappedWrites(db);
   const stamp = stamper(takenAtMicros, bootId(), certain);
   const listing: Listing = {root, isLive: false, stamp, isSettled: () => true};
@@ -52,12 +57,12 @@ async function listAll(listing: Listing, tables: readonly TableState[]): Promise
 
 /** The tables of a root without a checkpoint. @throws BkpError `SOURCE_DAMAGED` */
 export async function readStoppedTables(db: string): Promise<TableState[]> {
-  const dropped = await droppedFolders(db);
+  const {dropped} = await readRegistry(db);
   const entries = await readdir(db, {withFileTypes: true});
   const tables: TableState[] = [];
   for (const {name: folder} of entries.filter((entry) => entry.isDirectory() || entry.isSymbolicLink())) {
     if (dropped.has(folder)) continue;
-    const table = readTable(join(db, folder), folder);
+    const table = readTable(join(db, folder), folder) ?? readView(join(db, folder), db, folder);
     if (table === undefined) continue;
     tables.push({...table, lastTxn: lastTransaction(join(db, folder))});
   }
@@ -72,6 +77,24 @@ async function controlTimes(db: string, tables: readonly TableState[]): Promise<
     return `${found?.mtimeNs}`;
   });
   return (await Promise.all(times)).join(' ');
+}
+
+/** The control files of such a root are in its checkpoint only: `db` has no table yet. */
+function requireRecovered(root: string): void {
+  if (!existsSync(join(root, restoreTrigger))) return;
+  throw new BkpError('PRECONDITION', `a server must recover the database in ${root} before it can be backed up`, {
+    cause: `it has a file ${restoreTrigger}: it was restored, and no server was started on it yet`,
+    next: 'start the server once, and stop it again',
+  });
+}
+
+async function requireAllTables(db: string, tables: readonly TableState[]): Promise<void> {
+  const [lost] = await lostTables(db, tables);
+  if (lost !== undefined) throw lost;
+  if (tables.length > 0 || !(await isUnused(db))) return;
+  throw new BkpError('PRECONDITION', `${db} contains no database: no server was ever started on it`, {
+    next: 'check root= of the source, and that its disk is mounted',
+  });
 }
 
 async function requireStopped(root: string, http: QuestDbHttp | undefined): Promise<void> {

@@ -6,6 +6,7 @@ import {readControlFile} from '../format/bytes.ts';
 import type {TableState} from '../format/table.ts';
 import type {Listing} from './list-file.ts';
 import {checkpointFolder, readCheckpointTables} from './live.ts';
+import {lostTables} from './lost-tables.ts';
 import {readStoppedTables} from './offline.ts';
 import {listTable, listWholeTable} from './table-files.ts';
 import {Turns} from './turns.ts';
@@ -50,6 +51,7 @@ export async function examineRoot(root: string, moment: DatabaseMoment): Promise
     }
     await turns.next();
   }
+  if (!isLive) faults.push(...(await lostTables(join(root, 'db'), states)).map(({message}) => message));
   const found = new Map(tables.map(({name, rows}) => [name, rows]));
   for (const {name, rows} of moment.tables) {
     const present = found.get(name);

@@ -3,6 +3,9 @@ import type {TableState} from '../format/table.ts';
 import {type Listing, listFolder} from './list-file.ts';
 import type {ListedFile} from './listed-file.ts';
 
+/** A server that finds this file recovers from `.checkpoint` and removes the file. */
+export const restoreTrigger = '_restore';
+
 export const tableFacts = (tables: readonly TableState[]): DatabaseMoment['tables'] =>
   tables.map(({name, txn}) => ({name, rows: txn.rows})).sort((a, b) => (a.name < b.name ? -1 : 1));
 

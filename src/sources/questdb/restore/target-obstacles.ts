@@ -2,13 +2,11 @@ import {lstat, readdir, stat} from 'node:fs/promises';
 import {dirname, join} from 'node:path';
 import {BkpError} from '../../../errors/index.ts';
 import {isAbsent, unreadable} from '../format/bytes.ts';
+import {restoreTrigger} from '../listing/root-files.ts';
 
 /** What a failed restore leaves, as QuestDB Enterprise does. */
 export const failedFolder = '.restore_failed';
 export const failedNote = '_restore_failed';
-
-/** A server that finds this file recovers from `.checkpoint` and removes the file. */
-export const restoreTrigger = '_restore';
 
 /**
  * Why bkp cannot restore into this root; undefined when it can. The root need not exist. Messages are those of

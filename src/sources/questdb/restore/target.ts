@@ -6,8 +6,9 @@ import {makeFolder, syncFile, syncFolder} from '../../../lib/files.ts';
 import type {DatabaseMoment, FileTarget, FrozenFile, TargetSurvey} from '../../file-source.ts';
 import {isAbsent} from '../format/bytes.ts';
 import {dataIdPaths} from '../format/data-id.ts';
+import {restoreTrigger} from '../listing/root-files.ts';
 import {TargetFiles} from './target-file.ts';
-import {exists, failedFolder, failedNote, obstacle, restoreTrigger} from './target-obstacles.ts';
+import {exists, failedFolder, failedNote, obstacle} from './target-obstacles.ts';
 
 export type QuestDbTargetOptions = {
   /** Absolute; created if it does not exist. */
