@@ -128,10 +128,13 @@ test.each<[string, Faults['staging']]>([
   await expect(restoreTo(increment, {staging})).rejects.toMatchObject(damaged);
 });
 
-test('an increment that misses changes of a table that it takes for unchanged is refused', async () => {
+test.each([
+  ['changes', 'DELETE FROM t WHERE id = 1'],
+  ['a changed value', "UPDATE t SET a = 'other' WHERE id = 1"],
+])('an increment that misses %s of a table that it takes for unchanged is refused', async (_, change) => {
   const {exec, backUp} = await opened();
   await backUp('full');
-  exec('DELETE FROM t WHERE id = 1');
+  exec(change);
   const none = async function* () {};
   const blind: Faults = {
     snapshot: () => ({
@@ -145,6 +148,15 @@ test('an increment that misses changes of a table that it takes for unchanged is
     code: 'CHAIN_BROKEN',
     message: 'table t contains changes that its change log does not have',
   });
+});
+
+test('an increment that does not read a table with changes records no content of it', async () => {
+  const {exec, backUp, recorded, restoreTo} = await opened();
+  await backUp('full');
+  exec("UPDATE t SET a = 'other' WHERE id = 1");
+  const increment = await backUp('incremental', {snapshot: () => ({content: async () => undefined})});
+  expect(await recorded(increment)).toEqual([undefined, {rows: 2, hash: expect.any(String)}]);
+  await restoreTo(increment);
 });
 
 test('an increment that misses rows is refused when there are more than its log explains', async () => {
@@ -168,6 +180,17 @@ test('an increment that misses rows is refused when there are more than its log 
     }),
   };
   await expect(backUp('incremental', half)).rejects.toMatchObject({code: 'CHAIN_BROKEN'});
+});
+
+test('a restore of a backup without fingerprints fails if it has not all rows', async () => {
+  const {backUp, restoreTo, recorded} = await opened();
+  const full = await backUp('full', {snapshot: () => ({content: async () => undefined})});
+  expect(await recorded(full)).toEqual([undefined, undefined]);
+  await restoreTo(full);
+  const staging: Faults['staging'] = (real) => ({
+    finish: async (options) => (await real.finish(options)).map((table) => ({...table, rows: table.rows - 1})),
+  });
+  await expect(restoreTo(full, {staging})).rejects.toMatchObject(damaged);
 });
 
 test('an increment is taken although another table has a damaged page, and does not record its content', async () => {

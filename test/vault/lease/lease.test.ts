@@ -2,6 +2,8 @@ import {describe, expect, test} from 'vitest';
 import {BkpError} from '../../../src/errors/index.ts';
 import type {Store} from '../../../src/stores/index.ts';
 import {LeaseRow, thisHost, type VaultOptions} from '../../../src/vault/index.ts';
+import {acquireLease} from '../../../src/vault/lease/acquire.ts';
+import {listLeases} from '../../../src/vault/lease/objects.ts';
 import {
   backup,
   changed,
@@ -181,6 +183,22 @@ describe('the lease of an ended process', () => {
     expect(two.clock.monotonicMs()).toBeGreaterThanOrEqual(ttlMs);
     expect(two.clock.monotonicMs()).toBeLessThan(2 * ttlMs);
     expect(await keysOf(store, 'locks/')).toEqual([]);
+  });
+
+  test('makes what was listed before it ended out of date', async () => {
+    const store = newStore();
+    const deps = (pid: number, dead: number[] = []) => {
+      const host = fakeHost(pid);
+      for (const other of dead) host.dead.add(other);
+      return {store, clock: fakeClock(), host, randomId: () => String(pid).padStart(32, '0')};
+    };
+    const listing = async () => ({leases: await listLeases(store)});
+    const options = {mode: 'writer', subject: {purpose: 'test'}, waitMs: 0} as const;
+    const first = await acquireLease(deps(1), options, listing);
+    expect(first.found).toBeDefined();
+    expect((await acquireLease(deps(2), options, listing)).found).toBeDefined();
+    // The holder may have written until its lease was ended.
+    expect((await acquireLease(deps(3, [1]), options, listing)).found).toBeUndefined();
   });
 
   test('stays while it is renewed, even if the wall clock of its machine is wrong', async () => {
@@ -368,6 +386,25 @@ describe('without permission to remove or overwrite objects', () => {
     await (await two.vault.collector({purpose: 'cleanup'})).close();
     expect(two.clock.monotonicMs()).toBe(0);
     expect(await keysOf(store, 'locks/')).toEqual([]);
+  });
+
+  test('a released lease whose removal is interrupted has still ended', async () => {
+    const store = newStore();
+    await open(store);
+    const {vault} = await processOn(appendOnly(store), 1);
+    await backup(vault, 'one', [{bytes: noise(5000, 1)}]);
+    const [ended] = await leasesIn(store);
+    let calls = 0;
+    const failing: Store = {
+      ...store,
+      delete: async (keys) => {
+        if (keys[0]!.includes(ended!) && calls++ > 0) throw new BkpError('STORE_UNAVAILABLE', 'no reply');
+        return store.delete(keys);
+      },
+    };
+    const two = await processOn(failing, 2);
+    await expect(two.vault.collector({purpose: 'cleanup'})).rejects.toMatchObject({code: 'STORE_UNAVAILABLE'});
+    expect(await keysOf(store, `locks/${ended}/`)).toEqual([`locks/${ended}/released`]);
   });
 
   test('a collector without that permission ignores released leases', async () => {

@@ -2,60 +2,13 @@ import {describe, expect, test} from 'vitest';
 import {BkpError} from '../../../src/errors/index.ts';
 import type {PutOptions, Store} from '../../../src/stores/index.ts';
 import type {Vault, VaultCollector} from '../../../src/vault/index.ts';
-import {
-  backup,
-  fakeClock,
-  fakeHost,
-  findings,
-  keysOf,
-  manifestKey,
-  newStore,
-  noise,
-  open,
-  readAll,
-} from '../helpers.ts';
+import {backup, findings, keysOf, manifestKey, newStore, noise, readAll} from '../helpers.ts';
+import {type Call, openOn, pausing} from './paused.ts';
 
 // A process is paused before a request while another one takes it for dead, and is killed after it: what it would
 // have checked next, it never checks.
 
-type Call = {call: 'put' | 'delete'; key: string};
 const never = () => new Promise<never>(() => {});
-
-/** Opens the vault as another process, which takes the processes in `dead` for dead. */
-function openOn(store: Store, pid: number, dead: readonly number[] = []): Promise<Vault> {
-  const host = fakeHost(pid);
-  for (const other of dead) host.dead.add(other);
-  return open(store, {clock: fakeClock(), host, graceMs: 0});
-}
-
-/** The store of a process that is paused before the first request that is chosen. */
-function pausing(store: Store, isChosen: (request: Call) => boolean) {
-  let [proceed, reach] = [() => {}, () => {}];
-  const free = new Promise<void>((resolve) => {
-    proceed = resolve;
-  });
-  const reached = new Promise<void>((resolve) => {
-    reach = resolve;
-  });
-  const wait = async (request: Call) => {
-    if (!isChosen(request)) return;
-    reach();
-    await free;
-  };
-  const paused: Store = {
-    ...store,
-    put: async (key, body, options) => {
-      const bytes = Uint8Array.from(body);
-      await wait({call: 'put', key});
-      return store.put(key, bytes, options);
-    },
-    delete: async (keys) => {
-      await wait({call: 'delete', key: keys[0]!});
-      return store.delete(keys);
-    },
-  };
-  return {paused, proceed, reached};
-}
 
 /** The store of a process that is killed right after it has sent a put, which arrives when `arrive` is called. */
 function killing(store: Store, isLast: (key: string) => boolean) {

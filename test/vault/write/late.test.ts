@@ -250,6 +250,30 @@ test('if two collectors decide differently, the first decision is final', async 
   expect(await withdraw(store, manifestKey('one'), lease)).toBe(true);
 });
 
+test('a note says nothing about the manifest of another writer under the same key', async () => {
+  const store = newStore();
+  await open(store);
+  const [first, second] = ['a'.repeat(32), 'b'.repeat(32)];
+  await store.put(pendingKey(manifestKey('one'), first), new Uint8Array());
+  await store.put(manifestKey('one'), await sealManifest({...manifestOf(), lease: second}));
+  await decidePending(store);
+  expect(await counted(await openOn(store, 2))).toEqual([manifestKey('one')]);
+  // When that one is gone, the first one may still arrive, and what it needs may be gone too.
+  await store.delete([manifestKey('one')]);
+  await store.put(manifestKey('one'), await sealManifest({...manifestOf(), lease: first}));
+  expect(await counted(await openOn(store, 2))).toEqual([]);
+});
+
+test('a manifest that was decided to be void stays void, however many cleanups run before it arrives', async () => {
+  const store = newStore();
+  await open(store);
+  const lease = 'a'.repeat(32);
+  await store.put(pendingKey(manifestKey('one'), lease), new Uint8Array());
+  for (let cleanups = 0; cleanups < 3; cleanups++) await decidePending(store);
+  await store.put(manifestKey('one'), await sealManifest({...manifestOf(), lease}));
+  expect(await counted(await openOn(store, 2))).toEqual([]);
+});
+
 test('a manifest of an older bkp, which names no lease, counts', async () => {
   const store = newStore();
   const vault = await openOn(store, 1);
