@@ -1,0 +1,141 @@
+import type {Mutant} from './mutant.ts';
+
+const commits = 'src/vault/write/commits.ts';
+const check = 'src/vault/write/check-complete.ts';
+const killed = 'test/vault/write/killed.test.ts';
+const paused = 'test/vault/write/paused.test.ts';
+const late = 'test/vault/write/late.test.ts';
+const lease = 'test/vault/lease/lease.test.ts';
+
+/** The commit of a backup, and what arrives when its lease is over. */
+export const commitMutants: readonly Mutant[] = [
+  {
+    name: 'commit: what it is about to put is not noted',
+    file: commits,
+    from: 'await store.put(pending, new Uint8Array(), {ifAbsent: true});',
+    to: '',
+    killedBy: [killed, 'has made no backup if a cleanup came before the manifest arrives'],
+  },
+  {
+    name: 'commit: the lease is not confirmed after the manifest was put',
+    file: commits,
+    from: "if (outcome === 'written') await lease.confirm();",
+    to: '',
+    killedBy: [lease, 'commits nothing if its lease is removed while the manifest is being put'],
+  },
+  {
+    name: 'commit: the lease is not confirmed after object locks were extended',
+    file: commits,
+    from: 'if (await objectLock.extend([headerKey, ...needed])) await lease.confirm();',
+    to: 'await objectLock.extend([headerKey, ...needed]);',
+    killedBy: [paused, 'sends no manifest if its lease was lost while object locks were extended'],
+  },
+  {
+    name: 'commit: a failed one is not withdrawn',
+    file: commits,
+    from: 'const counts = await withdraw(store, key, lease.id);',
+    to: 'const counts = (withdraw, false);',
+    killedBy: [lease, 'commits nothing if its lease is removed while the manifest is being put'],
+  },
+  {
+    name: 'commit: the same writer may commit again under a name that failed',
+    file: commits,
+    from: "assert(!this.#void.has(key), 'after a failed commit, only another writer commits the same manifest again');",
+    to: '',
+    killedBy: [late, 'a writer whose commit failed cannot commit under the same name again'],
+  },
+  {
+    name: 'commit: the note may go while the manifest may still arrive',
+    file: commits,
+    from: 'this.#finished.pop();',
+    to: '',
+    killedBy: [
+      killed,
+      'a manifest whose writer could neither see nor withdraw it is decided about by the next cleanup',
+    ],
+  },
+  {
+    name: 'commit: the manifest is not read back',
+    file: commits,
+    from: 'if (Buffer.compare(await store.get(key), sealed) !== 0)',
+    to: 'if (false)',
+    killedBy: [paused, 'fails if the store does not return the manifest that was written'],
+  },
+  {
+    name: 'commit: the listing of packs does not confirm the lease',
+    file: check,
+    from: 'await lease.confirmBy(() => index.observe())',
+    to: '(lease, await index.observe())',
+    killedBy: [killed, 'sent it only if no cleanup had begun when it listed what the backup needs'],
+  },
+  {
+    name: 'commit: packs that a cleanup was about to remove count',
+    file: check,
+    from: ' || !index.mayRelyOn(pack)',
+    to: '',
+    killedBy: [paused, 'relies on no pack that a cleanup was about to remove, also where an earlier backup named it'],
+  },
+  {
+    name: 'commit: the lengths of packs are not compared',
+    file: check,
+    from: 'lengthBytes !== index.packLength(pack) || !index.mayRelyOn(pack)',
+    to: 'lengthBytes === undefined || !index.mayRelyOn(pack)',
+    killedBy: [paused, 'fails if a pack has another length than was written'],
+  },
+  {
+    name: 'documents: the lease is not confirmed before one is put',
+    file: 'src/vault/write/writer.ts',
+    from: '    await lease.confirm();\n    const sealed',
+    to: '    void lease;\n    const sealed',
+    killedBy: [lease, 'commits nothing after its lease was removed'],
+  },
+  {
+    name: 'verdict: a later one replaces the first',
+    file: 'src/vault/lease/verdict.ts',
+    from: 'Buffer.from(proposal), {ifAbsent: true, retained: true}',
+    to: 'Buffer.from(proposal), {retained: true}',
+    killedBy: [late, 'if two collectors decide differently, the first decision is final'],
+  },
+  {
+    name: 'verdict: a process believes its own one',
+    file: 'src/vault/lease/verdict.ts',
+    from: "put === 'written' ? proposal : readVerdict(store, key)",
+    to: 'proposal',
+    killedBy: [late, 'if two collectors decide differently, the first decision is final'],
+  },
+  {
+    name: 'verdict: the manifest of another writer counts as the noted one',
+    file: 'src/vault/lease/verdict.ts',
+    from: 'const isOurs = isThere && (await leaseOf(store, manifest)) === lease;',
+    to: 'const isOurs = isThere;',
+    killedBy: [late, 'a note says nothing about the manifest of another writer under the same key'],
+  },
+  {
+    name: 'verdict: a void manifest is listed',
+    file: 'src/vault/lease/verdict.ts',
+    from: "(await unlessDamaged(readVerdict(store, own))) === 'void'",
+    to: 'false',
+    killedBy: [late, 'is not a backup if its writer was killed after sending it, and blocks no cleanup'],
+  },
+  {
+    name: 'verdict: a void one goes before its manifest has arrived',
+    file: 'src/vault/lease/verdict.ts',
+    from: "} else if (!isThere && (await unlessDamaged(readVerdict(store, key))) === 'counts') settled.push(key);",
+    to: '} else if (!isThere) settled.push(key);',
+    killedBy: [late, 'a manifest that was decided to be void stays void, however many cleanups run before it arrives'],
+  },
+  {
+    name: 'verdict: a withdrawn manifest stays',
+    file: 'src/vault/lease/verdict.ts',
+    from: 'await removeIfAllowed(store, [manifest]);',
+    to: '',
+    killedBy: [lease, 'commits nothing if its lease is removed while the manifest is being put'],
+  },
+  {
+    name: 'verdict: a note goes without one',
+    file: 'src/vault/lease/verdict.ts',
+    from: "await decide(store, manifest, lease, isOurs ? 'counts' : 'void');",
+    to: 'void isOurs;',
+    killedBy: [killed, 'has made no backup if a cleanup came before the manifest arrives'],
+  },
+];

@@ -1,0 +1,13 @@
+import {collectorMutants} from './collectors.ts';
+import {commitMutants} from './commits.ts';
+import {fingerprintMutants} from './fingerprints.ts';
+import {leaseMutants} from './leases.ts';
+import type {Mutant} from './mutant.ts';
+
+/** Mistakes of PostgreSQL's change tracking are in a test on a server: `servers/postgres/writers`. */
+export const mutants: readonly Mutant[] = [
+  ...leaseMutants,
+  ...commitMutants,
+  ...collectorMutants,
+  ...fingerprintMutants,
+];
