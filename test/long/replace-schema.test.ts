@@ -219,6 +219,18 @@ test('an index name that another table has by now is refused by plan, dry run an
   expect(imageOf(database.path)).toEqual(before);
 });
 
+test('a trigger of the backup may have the name of a living table', async () => {
+  const database = new Database(
+    `CREATE TABLE log (x INTEGER PRIMARY KEY); INSERT INTO log VALUES (7); CREATE TABLE a (x INTEGER PRIMARY KEY);
+     CREATE TRIGGER log AFTER INSERT ON a BEGIN INSERT INTO log VALUES (NEW.x); END; INSERT INTO a VALUES (1)`,
+  );
+  const backup = await untracked(database, 'a');
+  const before = imageOf(database.path);
+  database.exec('ALTER TABLE a ADD COLUMN z');
+  await merge(database.source, backup, 'replace');
+  expect(imageOf(database.path)).toEqual(before);
+});
+
 test('awkward tables come back with their schema, and a full-text index beside them matches', async () => {
   for (const [schema, name, changes] of [
     [

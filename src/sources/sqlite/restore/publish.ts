@@ -9,12 +9,12 @@ import {runFromManifest} from '../engine/from-manifest.ts';
 import {ownPrefix} from '../engine/own-prefix.ts';
 import {quoteName, quoteText} from '../engine/quote.ts';
 import {objectName} from '../engine/sql-text.ts';
-import {objectDefinitionOf} from '../schema/objects.ts';
 import {definitionOf, fileSettings, type KeptFacts} from '../schema/schema.ts';
 import type {Table} from '../schema/table.ts';
 import {buildConstraintIndex, buildIndex, constraintIndexes} from './build-index.ts';
 import {finishTables} from './finish.ts';
 import type {Finishing} from './finishing.ts';
+import {namesInTheWay, namesOfAll} from './names-in-the-way.ts';
 import {placeNewFile, requireNoStrayJournal} from './place-new-file.ts';
 import {type StagedLanding, transferLanding} from './transfer-landing.ts';
 
@@ -172,18 +172,9 @@ export function requireFreeNames(
   schemas: readonly TableSchema[],
   objects: readonly SchemaObject[],
 ): void {
-  const ofTables = schemas.flatMap((schema) => {
-    const {indexes, triggers} = definitionOf(schema);
-    return [schema.name, ...[...indexes, ...triggers].map(objectName)];
-  });
-  const ofObjects = objects.flatMap((object) => [object.name, ...objectDefinitionOf(object).triggers.map(objectName)]);
-  const wanted = [...ofTables, ...ofObjects];
-  const taken = connection
-    .all(
-      `SELECT name, type FROM main.sqlite_schema WHERE name COLLATE NOCASE IN (SELECT value FROM json_each(?))`,
-      JSON.stringify(wanted),
-    )
-    .map((row) => (row.type === 'table' ? `/Root/${row.name}` : `${row.type} ${row.name}`));
+  const taken = namesInTheWay(connection, namesOfAll(schemas, objects)).map((row) =>
+    row.type === 'table' ? `/Root/${row.name}` : `${row.type} ${row.name}`,
+  );
   if (taken.length === 0) return;
   throw new BkpError('TABLE_EXISTS', `path exist: ${taken.join(', ')}`, {
     next: "restore into another database: the same statement with INTO './restored.db'",

@@ -2,12 +2,13 @@ import {BkpError} from '../../../errors/index.ts';
 import type {TableName, TableSchema} from '../../source.ts';
 import type {Connection} from '../engine/connection.ts';
 import {foldName, quoteName} from '../engine/quote.ts';
-import {isSameStatement, objectName} from '../engine/sql-text.ts';
+import {isSameStatement} from '../engine/sql-text.ts';
 import type {MergedPair} from '../merge/pair.ts';
 import {definitionOf} from '../schema/schema.ts';
 import {removeTracking, trackedTables} from '../tracking/inventory.ts';
 import {Dependents} from './dependents.ts';
 import type {Finishing} from './finishing.ts';
+import {namesInTheWay, namesOfParts} from './names-in-the-way.ts';
 import {createTables} from './publish.ts';
 import type {StagedLanding} from './transfer-landing.ts';
 
@@ -54,21 +55,19 @@ export function swapTables(
  * @throws BkpError `TABLE_EXISTS` if another table has an index or a trigger that has the name of one of theirs
  */
 export function requireOwnNames(connection: Connection, schemas: readonly TableSchema[]): void {
-  const taken = schemas.flatMap((schema) => {
-    const {indexes, triggers} = definitionOf(schema);
-    return connection.all(
-      `SELECT type, name, tbl_name AS "on" FROM main.sqlite_schema
-       WHERE name COLLATE NOCASE IN (SELECT value FROM json_each(?1))
-         AND tbl_name COLLATE NOCASE NOT IN (SELECT value FROM json_each(?2))`,
-      JSON.stringify([...indexes, ...triggers].map(objectName)),
-      JSON.stringify(schemas.map(({name}) => name)),
-    );
-  });
+  const replaced = new Set(schemas.map(({name}) => foldName(name)));
+  const taken = namesInTheWay(connection, namesOfParts(schemas)).filter(
+    (row) => !replaced.has(foldName(String(row.tbl_name))),
+  );
   if (taken.length === 0) return;
-  const named = taken.map(({type, name, on}) => (name === on ? `${type} ${name}` : `${type} ${name} of ${on}`));
+  const named = taken.map(({type, name, tbl_name: on}) =>
+    name === on ? `${type} ${name}` : `${type} ${name} of ${on}`,
+  );
   throw new BkpError('TABLE_EXISTS', `path exist: ${named.join(', ')}`, {
     cause: 'the table had an index or a trigger of this name in the backup; nothing was changed',
-    next: 'drop it, and create it again under another name; then give the statement again',
+    next: taken.some(({type}) => type === 'table')
+      ? 'rename it (ALTER TABLE … RENAME TO …); then give the statement again'
+      : 'drop it, and create it again under another name; then give the statement again',
   });
 }
 
