@@ -64,7 +64,7 @@ const reportSchema = v.object({
   notChecked: v.array(text),
   tables: v.array(
     v.object({
-      name,
+      name: text,
       rows: count,
       expected: v.exactOptional(count),
       content: v.picklist(['equal', 'different', 'unknown']),

@@ -1,7 +1,7 @@
 export {quoteName} from '../lib/statement-name.ts';
 export {keywords} from './keywords.ts';
 export {isComplete, type Lexeme, lexemes} from './lexemes.ts';
-export {backupRef, collectionName, quoteText, tableName} from './names.ts';
+export {backupRef, collectionName, quoteText, storedTableName, tableName} from './names.ts';
 export {parse} from './parse.ts';
 export type {
   AlterAction,

@@ -29,9 +29,14 @@ export function collectionName(name: Name): string {
  * @throws BkpError `BAD_NAME` for the empty name
  */
 export function tableName(name: Name): string {
-  const table = name.text.startsWith(root) ? name.text.slice(root.length) : name.text;
+  const table = storedTableName(name);
   if (table === '') throw new BkpError('BAD_NAME', `Table name cannot be empty${writtenAs(name.text, table)}`);
   return table;
+}
+
+/** The same for a table of a backup of the whole database, where SQLite allows the empty name. */
+export function storedTableName({text}: Name): string {
+  return text.startsWith(root) ? text.slice(root.length) : text;
 }
 
 /**

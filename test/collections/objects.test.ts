@@ -148,6 +148,17 @@ describe('a collection of the whole database', () => {
         INSERT INTO whole VALUES (2, 3, 4)`,
       check: `SELECT rtreecheck('places')`,
     },
+    'a table and a trigger without a name': {
+      schema: `CREATE TABLE "" (id INTEGER PRIMARY KEY, "" TEXT); INSERT INTO "" VALUES (1, 'a');
+        CREATE TRIGGER "" AFTER INSERT ON "" BEGIN UPDATE "" SET "" = 'new' WHERE id = NEW.id; END`,
+      query: 'SELECT * FROM ""',
+      write: 'INSERT INTO "" (id) VALUES (2)',
+    },
+    'a view without a name': {
+      schema: `CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1); CREATE VIEW "" AS SELECT * FROM t`,
+      query: 'SELECT * FROM ""',
+      write: 'INSERT INTO t VALUES (2)',
+    },
   };
   for (const [name, {schema, query, write, check = 'SELECT 1'}] of Object.entries(kinds)) {
     test(`restores ${name}`, async () => {

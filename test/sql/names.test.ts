@@ -1,5 +1,13 @@
 import {expect, test} from 'vitest';
-import {backupRef, collectionName, keywords, parse, quoteName, tableName} from '../../src/sql/index.ts';
+import {
+  backupRef,
+  collectionName,
+  keywords,
+  parse,
+  quoteName,
+  storedTableName,
+  tableName,
+} from '../../src/sql/index.ts';
 
 const name = (text: string) => ({text, place: {line: 1, column: 1}});
 const at = (text: string, point?: string) =>
@@ -77,8 +85,9 @@ test.each([
   expect(tableName(name(text))).toBe(table);
 });
 
-test.each(['', '/Root/'])('table %j is refused', (text) => {
+test.each(['', '/Root/'])('table %j is refused in a collection, and found in a backup', (text) => {
   expect(() => tableName(name(text))).toThrow(expect.objectContaining({code: 'BAD_NAME'}));
+  expect(storedTableName(name(text))).toBe('');
 });
 
 test.each([

@@ -1,6 +1,6 @@
 import {type OpenedBackup, openBackup} from '../../collections/index.ts';
 import {BkpError} from '../../errors/index.ts';
-import {backupRef, tableName} from '../../sql/index.ts';
+import {backupRef, storedTableName} from '../../sql/index.ts';
 import type {Vault} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
 import {placeOfCollection} from '../places/places.ts';
@@ -21,8 +21,7 @@ export function refOf(
   return {collection: ref.collection, point: ref.point};
 }
 
-/** Throws as `tableName`. */
-export const plainTable = (name: string) => tableName({text: name, place});
+export const plainTable = (name: string) => storedTableName({text: name, place});
 
 /** The vault that has the collection; the caller closes it. */
 export async function openVaultOf(deps: Deps, collection: string): Promise<{vault: Vault; place: Workplace}> {

@@ -143,12 +143,12 @@ const request = v.object({
   target: name,
   partial: maybe(v.literal(true)),
 });
-const schemaParts = v.object({name, fingerprint: text, definition: opaque});
+const schemaParts = v.object({name: text, fingerprint: text, definition: opaque});
 /** Its definition is the source's own, which parses it. */
 const schema = v.custom<TableSchema>((value) => v.is(schemaParts, value));
 const choice = v.object({
-  tables: v.pipe(v.array(v.object({name, as: maybe(schema)})), v.readonly()),
-  objects: v.pipe(v.array(name), v.readonly()),
+  tables: v.pipe(v.array(v.object({name: text, as: maybe(schema)})), v.readonly()),
+  objects: v.pipe(v.array(text), v.readonly()),
   notices: v.pipe(v.array(text), v.readonly()),
 });
 const orderSchema = v.variant('do', [

@@ -2,7 +2,7 @@ import {randomBytes} from 'node:crypto';
 import {planRestore, type RestorePlan, requirePossible} from '../../collections/index.ts';
 import {describeSource, parseSource} from '../../config/index.ts';
 import {formatBytes} from '../../lib/figures.ts';
-import {backupRef, quoteText, tableName} from '../../sql/index.ts';
+import {backupRef, quoteText, storedTableName, tableName} from '../../sql/index.ts';
 import type {Deps} from '../deps.ts';
 import {refuseWhenBusy} from '../orders/busy.ts';
 import {collectionSubject, startOperation} from '../orders/start.ts';
@@ -62,7 +62,7 @@ async function planStatement(
   options: {details: boolean},
 ): Promise<{plan: RestorePlan; place: Workplace}> {
   const {collection, point} = backupRef(statement.backup, deps.nowMicros());
-  const tables = statement.tables?.map(({table, as}) => ({name: tableName(table), as: as && tableName(as)}));
+  const tables = statement.tables?.map(({table, as}) => ({name: storedTableName(table), as: as && tableName(as)}));
   const {mode, partial} = restoreSettings(statement.settings);
   const {target} = statement;
   const {schema} = statement;

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import {count, name} from '../../lib/schema.ts';
+import {count, text} from '../../lib/schema.ts';
 import type {StoredBase, StoredTree, TableName} from '../../sources/index.ts';
 import {type BackupName, isBackupName} from './names.ts';
 
@@ -65,7 +65,8 @@ const rowsBase = v.object({
   cuts: count,
 });
 const tree = v.object({
-  name,
+  // SQLite allows an empty name, here and for tables and views.
+  name: text,
   kind: v.picklist(['rowid', 'key']),
   fingerprint: v.exactOptional(v.string()),
   records: count,

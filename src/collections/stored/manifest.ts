@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import {readManifest} from '../../backups/index.ts';
-import {count, name, opaque, type Schema, text, time} from '../../lib/schema.ts';
+import {BkpError} from '../../errors/index.ts';
+import {count, name, opaque, parsedJson, type Schema, text, time} from '../../lib/schema.ts';
 import {secondsText} from '../../lib/time.ts';
 import {
   type DatabaseFacts,
@@ -73,7 +74,7 @@ const newestVersion = 3;
 
 export const manifestKind = 'collection-backup';
 
-const tableSchema = v.object({name, fingerprint: text, definition: opaque});
+const tableSchema = v.object({name: text, fingerprint: text, definition: opaque});
 const bodySchema = v.object({
   version: v.picklist([1, 2, 3]),
   collection: v.object({id: name, name}),
@@ -104,8 +105,8 @@ const bodySchema = v.object({
       'Invalid tables: one twice',
     ),
   ),
-  objects: v.exactOptional(v.array(v.object({name, definition: opaque}))),
-  excepted: v.exactOptional(v.array(name)),
+  objects: v.exactOptional(v.array(v.object({name: text, definition: opaque}))),
+  excepted: v.exactOptional(v.array(text)),
   cost: v.object({rows: count, deletedRows: count, logicalBytes: count, storedBytes: count}),
 });
 
@@ -127,23 +128,31 @@ export function expectedRows({layers, content}: TableBackup): number | undefined
 
 /** @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` | `STORE_REFUSED` */
 export async function readBackup(vault: VaultReader, collection: string, name: BackupName): Promise<Backup> {
-  // The source's own parts are opaque here: the source parses them.
-  const schema = bodySchema as unknown as Schema<BackupBody>;
   return readManifest(vault, manifestKey(collection, name), {
     kind: manifestKind,
     version: newestVersion,
-    schema,
-    fault: (body, streams) => {
-      // Restoring a manifest that was copied to another key would restore the wrong backup.
-      if (body.collection.name !== collection) return `it is of collection ${body.collection.name}`;
-      if (body.backup !== name) return `it is of backup ${body.backup}`;
-      if (body.type !== backupType(name)) return `it is of an ${body.type} backup`;
-      const used = body.tables.flatMap(({layers}) => layers.flatMap(streamsOf));
-      if (used.some((stream) => stream >= streams.length)) return 'it names a stream that it does not have';
-      if (body.version < 3 && versionFor(body) === 3) return `it has version ${body.version} and records`;
-      return body.tables.map(({schema, layers}) => faultOfLayers(schema.name, layers)).find(Boolean);
-    },
+    schema: readable,
+    fault: (body, streams) => faultOfBody(body, streams, {collection, name}),
   });
+}
+
+// The source's own parts are opaque here: the source parses them.
+const readable = bodySchema as unknown as Schema<BackupBody>;
+
+/** @returns what is wrong with a body that the schema accepts, undefined if nothing is */
+function faultOfBody(
+  body: BackupBody,
+  streams: readonly Recipe[],
+  {collection, name}: {collection: string; name: BackupName},
+): string | undefined {
+  // Restoring a manifest that was copied to another key would restore the wrong backup.
+  if (body.collection.name !== collection) return `it is of collection ${body.collection.name}`;
+  if (body.backup !== name) return `it is of backup ${body.backup}`;
+  if (body.type !== backupType(name)) return `it is of an ${body.type} backup`;
+  const used = body.tables.flatMap(({layers}) => layers.flatMap(streamsOf));
+  if (used.some((stream) => stream >= streams.length)) return 'it names a stream that it does not have';
+  if (body.version < 3 && versionFor(body) === 3) return `it has version ${body.version} and records`;
+  return body.tables.map(({schema, layers}) => faultOfLayers(schema.name, layers)).find(Boolean);
 }
 
 /**
@@ -158,6 +167,17 @@ export function takenAtMs({backup, takenAt}: Pick<BackupBody, 'backup' | 'takenA
 export const takenAtText = (body: Pick<BackupBody, 'backup' | 'takenAt'>): string =>
   secondsText(takenAtMs(body) * 1000);
 
+/**
+ * The manifest of a backup, after the checks of every reader: what they would refuse is never committed.
+ * @throws BkpError `INTERNAL`
+ */
 export function toManifest(body: BackupBody, streams: readonly Recipe[]): Manifest {
-  return {kind: manifestKind, streams, body: body as unknown as JsonValue};
+  const fault = (why: string) =>
+    new BkpError('INTERNAL', `the manifest of backup ${body.backup} could not be read again: ${why}`, {
+      next: 'there is no new backup, and the earlier ones are as they were; report this',
+    });
+  const written = parsedJson(readable, JSON.stringify(body), fault);
+  const why = faultOfBody(written, streams, {collection: body.collection.name, name: body.backup});
+  if (why !== undefined) throw fault(why);
+  return {kind: manifestKind, streams, body: written as unknown as JsonValue};
 }

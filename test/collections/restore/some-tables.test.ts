@@ -39,6 +39,31 @@ describe('RESTORE … TABLE', () => {
     expect(place.all(namesIn, 'plain.db')).toEqual(['a.b', 'my table']);
   });
 
+  test('of the empty name, which SQLite allows, from an increment; its tracking is not of the user', async () => {
+    const place = await placeWith('CREATE TABLE "" (id INTEGER PRIMARY KEY, v); INSERT INTO "" VALUES (1, 2)', {
+      incremental: true,
+    });
+    await place.bench.backup('c', 'full');
+    place.exec('INSERT INTO "" VALUES (3, 4)');
+    await place.bench.backup('c', 'incremental');
+    expect(place.notices()).not.toMatch(/_bkp_/);
+    place.exec('DROP TABLE ""; CREATE TABLE other (x)');
+    await place.restore(['']);
+    expect(place.all('SELECT * FROM ""')).toEqual(['1|2', '3|4']);
+  });
+
+  test('beside a trigger of the same name, which SQLite keeps apart', async () => {
+    const place = await placeWith(`
+      CREATE TABLE t (id INTEGER PRIMARY KEY); CREATE TABLE log (x); INSERT INTO log VALUES (1);
+      CREATE TRIGGER log AFTER INSERT ON t BEGIN INSERT INTO log VALUES (NEW.id); END;
+      CREATE TABLE u (x); CREATE INDEX log_x ON u (x); CREATE TRIGGER log_x AFTER INSERT ON t BEGIN SELECT 1; END;`);
+    await place.bench.backup('c', 'full');
+    place.exec('DROP TABLE log; DROP TABLE u');
+    await place.restore(['log', 'u']);
+    place.exec('INSERT INTO t VALUES (7)');
+    expect(place.all('SELECT x FROM log')).toEqual(['1', '7']);
+  });
+
   test('into a new database brings the named tables only, in any case of their names', async () => {
     const place = await placeWith(shop);
     await place.bench.backup('c', 'full');

@@ -29,6 +29,7 @@ test.each<[string, unknown]>([
   ['records', [records]],
   ['records of a table without rowid', [{...records, trees: [{...own, kind: 'key'}]}]],
   ['records without indexes, and deltas', [{...records, trees: [own]}, delta, delta]],
+  ['an index with the empty name', [{...records, trees: [own, {...index, name: ''}]}]],
   ['rows that are called so, with members of a later version', [{...rows, form: 'rows', later: true}]],
 ])('a reader accepts %s', (_, layers) => {
   expect(refused(layers)).toBeUndefined();
@@ -46,7 +47,7 @@ test.each<[string, unknown]>([
   ['a kind of tree that it does not know', [{...records, trees: [{...own, kind: 'hash'}]}]],
   ['more rows than records', [{...records, rows: 6}]],
   ['half a record', [{...records, rows: 0.5, trees: [{...own, records: 0.5}]}]],
-  ['a tree without a name', [{...records, trees: [own, {...index, name: ''}]}]],
+  ['a tree whose name is no text', [{...records, trees: [own, {...index, name: 5}]}]],
   ['a tree without data', [{...records, trees: [{...own, data: undefined}]}]],
   ['a tree without cuts', [{...records, trees: [{...own, cuts: undefined}]}]],
   ['two bases', [rows, records]],

@@ -6,7 +6,7 @@ import {promisify} from 'node:util';
 import * as v from 'valibot';
 import {BkpError} from '../../../errors/index.ts';
 import {formatCount} from '../../../lib/figures.ts';
-import {count, name, parsedJson, text} from '../../../lib/schema.ts';
+import {count, parsedJson, text} from '../../../lib/schema.ts';
 import type {DatabaseMoment, FrozenFile} from '../../file-source.ts';
 import type {RestoredDatabase, RestoredFindings, RestoredSql} from '../../restored-database.ts';
 import type {Examined} from './examine.ts';
@@ -16,7 +16,7 @@ const lines = v.array(text);
 const examinedSchema = v.object({
   check: v.object({damage: lines, brokenRules: lines, unchecked: lines}),
   dangling: lines,
-  tables: v.array(v.object({name, rows: count})),
+  tables: v.array(v.object({name: text, rows: count})),
 });
 
 /** Names of many tables, and the faults of a file, as JSON. */

@@ -27,12 +27,13 @@ export function trackedTables(connection: Connection): readonly Tracked[] {
   };
   for (const row of schemaRows(connection).all) {
     const {name} = row;
-    const after = (prefix: string) => (foldName(name).startsWith(prefix) ? name.slice(prefix.length) : '');
+    const after = (prefix: string) => (foldName(name).startsWith(prefix) ? name.slice(prefix.length) : undefined);
     const table = row.type === 'trigger' ? trackedBy(connection, row) : undefined;
     if (table !== undefined) entry(table).triggers.push({name, on: row.table, sql: String(row.sql)});
     if (isOwnTable(connection, row)) {
-      if (after(logName('')) !== '') entry(after(logName(''))).log = true;
-      if (after(rowName('')) !== '') entry(after(rowName(''))).row = true;
+      const [logged, held] = [after(logName('')), after(rowName(''))];
+      if (logged !== undefined) entry(logged).log = true;
+      if (held !== undefined) entry(held).row = true;
     }
   }
   return [...found.values()];

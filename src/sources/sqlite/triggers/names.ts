@@ -18,7 +18,7 @@ export function triggerName(event: TriggerEvent, table: string): string {
   return `${ownPrefix}${event}_${table}`;
 }
 
-const ownTrigger = new RegExp(`^${ownPrefix}(?:${[...events, ...formerEvents].join('|')})_(.+)$`, 'is');
+const ownTrigger = new RegExp(`^${ownPrefix}(?:${[...events, ...formerEvents].join('|')})_(.*)$`, 'is');
 
 /** @returns the table after which a trigger of bkp, or of an older bkp, would have this name */
 export function tableInTriggerName(trigger: string): string | undefined {

@@ -17,8 +17,8 @@ const forms = [
     written: '(owner TEXT, mark TEXT, name TEXT, seq INTEGER NOT NULL,',
     columns: ['owner', 'mark', 'name', 'seq'],
   },
-  {named: new RegExp(`^${logName('.')}`, 'is'), written: '(seq INTEGER PRIMARY KEY, k0', columns: ['seq', 'k0']},
-  {named: new RegExp(`^${rowName('.')}`, 'is'), written: `${ownPrefix})`, columns: [ownPrefix]},
+  {named: new RegExp(`^${logName('')}`, 'i'), written: '(seq INTEGER PRIMARY KEY, k0', columns: ['seq', 'k0']},
+  {named: new RegExp(`^${rowName('')}`, 'i'), written: `${ownPrefix})`, columns: [ownPrefix]},
 ];
 
 export function isOwnTable(connection: Connection, {type, name, sql}: SchemaRow): boolean {
