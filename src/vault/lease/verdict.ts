@@ -1,6 +1,6 @@
 import type {Key, ListOptions, ObjectFacts, Store} from '../../stores/index.ts';
 import {removeIfAllowed} from '../../stores/index.ts';
-import {unlessDamaged} from '../format/damage.ts';
+import {damaged, unlessDamaged} from '../format/damage.ts';
 import {isManifestKey, manifestPrefixes} from '../format/key.ts';
 import {readManifest} from '../format/manifest.ts';
 
@@ -29,7 +29,10 @@ const removedKey = (manifest: Key, lease: string): Key => `${verdictKey(manifest
 /** Before a manifest is removed that another process may put once more: it never counts again. */
 export async function voidForEver(store: Store, manifest: Key): Promise<void> {
   const lease = await leaseOf(store, manifest);
-  if (lease === undefined) return;
+  if (lease !== undefined) await putVoidForEver(store, manifest, lease);
+}
+
+async function putVoidForEver(store: Store, manifest: Key, lease: string): Promise<void> {
   await store.put(removedKey(manifest, lease), Buffer.from('void' satisfies Verdict), {ifAbsent: true});
 }
 
@@ -54,8 +57,11 @@ async function decide(store: Store, manifest: Key, lease: string, proposal: Verd
   return put === 'written' ? proposal : readVerdict(store, key);
 }
 
+/** @throws BkpError `OBJECT_DAMAGED` for anything but the two words: it may have no hash that would show damage */
 async function readVerdict(store: Store, key: Key): Promise<Verdict> {
-  return Buffer.from(await store.get(key)).toString() === 'counts' ? 'counts' : 'void';
+  const text = Buffer.from(await store.get(key)).toString();
+  if (text !== 'counts' && text !== 'void') throw damaged(key, 'it is no verdict');
+  return text;
 }
 
 /**
@@ -143,7 +149,9 @@ export async function decidePending(store: Store): Promise<void> {
       const isThere = present.has(manifest);
       if (what === 'pending') {
         const isOurs = isThere && (await leaseOf(store, manifest)) === lease;
-        await decide(store, manifest, lease, isOurs ? 'counts' : 'void');
+        const verdict = await unlessDamaged(decide(store, manifest, lease, isOurs ? 'counts' : 'void'));
+        // A damaged verdict has decided, and nobody knows how: it hides no manifest, but none may come after this.
+        if (verdict === undefined && !isThere) await putVoidForEver(store, manifest, lease);
         settled.push(key);
       } else if (!isThere && (await unlessDamaged(readVerdict(store, key))) === 'counts') settled.push(key);
     }

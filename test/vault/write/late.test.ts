@@ -320,3 +320,22 @@ test('a verdict that cannot be read hides no backup', async () => {
   };
   expect(await counted(await openOn(failing, 2))).toEqual([manifestKey('one')]);
 });
+
+test.each(['', 'count', 'voix', 'void\n'])('a verdict %j is damaged, and hides and removes no backup', async (text) => {
+  const store = newStore();
+  const vault = await open(store);
+  const lease = 'a'.repeat(32);
+  await backup(vault, 'one', pieces(1));
+  const manifest = await sealManifest({...(await vault.manifest(manifestKey('one'))), lease});
+  for (const name of ['two', 'late']) {
+    const pending = pendingKey(manifestKey(name), lease);
+    await store.put(pending, new Uint8Array());
+    await store.put(pending.replace('/pending/', '/verdict/'), Buffer.from(text));
+  }
+  await store.put(manifestKey('two'), manifest);
+  await decidePending(store);
+  expect(await counted(await openOn(store, 2))).toEqual([manifestKey('one'), manifestKey('two')]);
+  // What such a verdict was about never comes, if it was not there.
+  await store.put(manifestKey('late'), manifest);
+  expect(await counted(await openOn(store, 2))).toEqual([manifestKey('one'), manifestKey('two')]);
+});
