@@ -1108,25 +1108,55 @@ function valuesOf(payload) {
 const readJson = (store, key, kind) => parseJson(unseal(store.get(key), kind, key).toString(), key);
 const decodeName = (part) => decodeURIComponent(part.replace(/%(?![0-9A-F]{2})/g, '%25'));
 
-/** @returns whether the manifest of this lease is a backup */
+/** @returns whether a manifest of this lease is no backup */
 function isVoid(store, folder, lease) {
   const key = `${folder}/verdict/${lease}`;
-  return lease !== undefined && store.has(key) && store.get(key).toString().trim() === 'void';
+  return lease !== undefined && (store.has(`${key}-removed`) || (store.has(key) && saysVoid(store, key)));
 }
 
-function backupsBelow(store, folder, isBackup) {
+/** A verdict that is damaged, or says anything else, hides no backup. */
+function saysVoid(store, key) {
+  try {
+    return store.get(key).toString() === 'void';
+  } catch {
+    return false;
+  }
+}
+
+/** @returns why a manifest is not the one of its place, which would restore another backup */
+function faultOfPlace({kind, body}, owner, backup) {
+  const isCollection = owner.kind === 'collection';
+  if (kind !== `${owner.kind}-backup`) return `it is a manifest of kind ${kind}`;
+  const name = isCollection ? body.collection?.name : body.instance;
+  if (owner.name !== undefined && name !== owner.name) {
+    return `it is of ${isCollection ? 'collection' : 'instance'} ${name}`;
+  }
+  return body.backup === backup ? undefined : `it is of backup ${body.backup}`;
+}
+
+function faultOfPin({kind, body}, owner, {backup, generation}) {
+  if (kind !== 'pin') return `it is a manifest of kind ${kind}`;
+  if (body.backup !== backup || body.generation !== Number(generation)) return 'it is of another pin';
+  return faultOfPlace(body.of, owner, backup);
+}
+
+/** @param owner the collection or the instance: its kind and, if it is certain, its name */
+function backupsBelow(store, folder, owner, isBackup) {
   const backups = new Map();
-  const consider = (name, key, unwrap) => {
+  const consider = (name, key, faultOf, unwrap) => {
     try {
-      const manifest = unwrap(readJson(store, key, kinds.manifest));
-      if (!isVoid(store, dirname(key), manifest.lease)) backups.set(name, {name, key, manifest});
+      const manifest = readJson(store, key, kinds.manifest);
+      const fault = faultOf(manifest);
+      if (fault !== undefined) refuse(`${key} is damaged: ${fault}`);
+      if (!isVoid(store, dirname(key), manifest.lease)) backups.set(name, {name, key, manifest: unwrap(manifest)});
     } catch (error) {
       backups.set(name, {name, key, fault: error.message});
     }
   };
   for (const name of store.names(folder).filter(isBackup)) {
     const key = `${folder}/${name}/manifest`;
-    if (store.has(key)) consider(name, key, (manifest) => manifest);
+    const faultOf = (manifest) => faultOfPlace(manifest, owner, name);
+    if (store.has(key)) consider(name, key, faultOf, (manifest) => manifest);
   }
   // A pin is a second manifest: it serves if the first is gone or damaged.
   for (const name of store.names(`${folder}/pins`)) {
@@ -1134,7 +1164,8 @@ function backupsBelow(store, folder, isBackup) {
     const newest = store.names(`${folder}/pins/${name}`).at(-1);
     const key = `${folder}/pins/${name}/${newest}/manifest`;
     if (newest === undefined || !store.has(key)) continue;
-    consider(name, key, (pin) => ({...pin, kind: pin.body.of.kind, body: pin.body.of.body}));
+    const faultOf = (pin) => faultOfPin(pin, owner, {backup: name, generation: newest});
+    consider(name, key, faultOf, (pin) => ({...pin, kind: pin.body.of.kind, body: pin.body.of.body}));
   }
   return [...backups.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
@@ -1161,7 +1192,7 @@ function goneBelow(store, folder, backups) {
   const explains = (removed) => removed.replace(/-[0-9a-f]{32}$/, '') >= name && opens(`${folder}/removed/${removed}`);
   if (store.names(`${folder}/removed`).some(explains)) return undefined;
   const verdicts = store.names(`${folder}/${name}/verdict`).map((one) => `${folder}/${name}/verdict/${one}`);
-  return verdicts.some((key) => store.get(key).toString().trim() === 'void') ? undefined : name;
+  return verdicts.some((key) => saysVoid(store, key)) ? undefined : name;
 }
 
 function openVault(folder, options) {
@@ -1190,22 +1221,29 @@ function contentsOf(store) {
   const found = [];
   for (const part of store.names('.backups/collections')) {
     const folder = `.backups/collections/${part}`;
+    // Part of a long name is cut off: then only the definition has it, and the place proves nothing.
+    const isCut = part.includes('~');
     let name = decodeName(part);
     const newest = store.names(`${folder}/definition`).at(-1);
     if (newest !== undefined) {
+      const key = `${folder}/definition/${newest}`;
       try {
-        name = readJson(store, `${folder}/definition/${newest}`, kinds.document).name;
+        const definition = readJson(store, key, kinds.document);
+        if (isCut) name = definition.name;
+        else if (definition.name !== name) warn(`${key} is damaged: it is of collection ${definition.name}`);
       } catch (error) {
         warn(error.message);
       }
     }
-    const backups = backupsBelow(store, folder, (name) => /^\d{14}Z_(?:full|incremental)$/.test(name));
+    const owner = {kind: 'collection', name: isCut ? undefined : name};
+    const backups = backupsBelow(store, folder, owner, (name) => /^\d{14}Z_(?:full|incremental)$/.test(name));
     found.push({kind: 'collection', name, backups, gone: goneBelow(store, folder, backups)});
   }
   for (const part of store.names('backup')) {
     const folder = `backup/${part}`;
-    const backups = backupsBelow(store, folder, (name) => /^\d{8}T\d{6}\.\d{6}Z$/.test(name));
-    found.push({kind: 'database', name: decodeName(part), backups, gone: goneBelow(store, folder, backups)});
+    const owner = {kind: 'database', name: decodeName(part)};
+    const backups = backupsBelow(store, folder, owner, (name) => /^\d{8}T\d{6}\.\d{6}Z$/.test(name));
+    found.push({...owner, backups, gone: goneBelow(store, folder, backups)});
   }
   return found.filter(({backups, gone}) => backups.length > 0 || gone !== undefined);
 }

@@ -167,8 +167,8 @@ test('a newest backup that is gone is said to be gone, and no older one is resto
   const vault = await openVault({store: opened, create: true, encryption: encryptedWith(secrets.kit)});
   const names = ['20250101000000Z_full', '20250102000000Z_full'] as const;
   const keys = names.map((name) => `.backups/collections/shop/${name}/manifest`);
-  const body = {version: 1, tables: [], source: {}};
-  for (const key of keys) {
+  for (const [i, key] of keys.entries()) {
+    const body = {version: 1, collection: {name: 'shop'}, backup: names[i]!, tables: [], source: {}};
     const writer = await vault.writer({purpose: 'test'});
     await writer.commit(key, {kind: 'collection-backup', streams: [], body});
     await writer.close();

@@ -1,6 +1,7 @@
 import {createHash} from 'node:crypto';
-import {cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs';
+import {cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs';
 import {dirname, join, relative, sep} from 'node:path';
+import {zstdDecompressSync} from 'node:zlib';
 import {expect, test} from 'vitest';
 import {contentOfDatabase} from '../fixtures/content.ts';
 import {fixtureOf, fixturePath, folder, read, readerPath, readWith, succeeds} from './run.ts';
@@ -97,6 +98,55 @@ test('a vault that lost its header and its indexes is read', () => {
   succeeds(store, 'shop', '--to', target);
   expect(contentOfDatabase(target)).toEqual(Object.values(content.backups).at(-1)!.tables);
 });
+
+/** A copy of a vault, and the manifests of its collection `shop`, the oldest first. */
+function copyWithManifests() {
+  const store = join(folder(), 'store');
+  cpSync(fixtures[1]!.store, store, {recursive: true});
+  const shop = join(store, '.backups/collections/shop');
+  const names = readdirSync(shop).filter((name) => /^\d{14}Z_/.test(name));
+  return {store, shop, names, manifests: names.map((name) => join(shop, name, 'manifest'))};
+}
+
+test('a manifest in the place of another one is damaged, and its backup is not restored for the other', () => {
+  const {store, shop, names, manifests} = copyWithManifests();
+  const instance = readdirSync(join(fixtures[0]!.store, 'backup'))[0]!;
+  const other = `.backups/collections/shop/${names[0]}/manifest is damaged: it is of backup ${names[1]}`;
+  cpSync(manifests[1]!, manifests[0]!);
+  expect(succeeds(store).stdout).toContain(`  ${names[0]}  ${other}`);
+  const target = join(folder(), 'restored.db');
+  expect(read(store, `shop/${names[0]}`, '--to', target)).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining(other),
+  });
+  expect(existsSync(target)).toBe(false);
+  // A folder that was copied under another name.
+  cpSync(shop, join(dirname(shop), 'copy'), {recursive: true});
+  expect(succeeds(store).stdout).toContain(`copy/${names[1]}/manifest is damaged: it is of collection shop`);
+  cpSync(manifests[1]!, join(store, 'backup', instance, '20261121T120000.000000Z', 'manifest'));
+  expect(succeeds(store).stdout).toContain('is damaged: it is a manifest of kind collection-backup');
+});
+
+test('only a verdict that says void hides a backup, and one of a removal whatever it says', () => {
+  const {store, shop, names, manifests} = copyWithManifests();
+  const verdict = join(shop, names[0]!, 'verdict', leaseOf(manifests[0]!));
+  const isListed = () => succeeds(store).stdout.includes(`  ${names[0]}  `);
+  mkdirSync(dirname(verdict));
+  for (const [text, listed] of [['', true] as const, ['void', false] as const]) {
+    writeFileSync(verdict, text);
+    expect([text, isListed()]).toEqual([text, listed]);
+  }
+  writeFileSync(verdict, 'counts');
+  writeFileSync(`${verdict}-removed`, 'void');
+  expect(isListed()).toBe(false);
+});
+
+/** The lease in a manifest: docs/format.md, "Sealed objects". */
+function leaseOf(path: string): string {
+  const bytes = readFileSync(path);
+  const payload = bytes.subarray(16, -32);
+  return JSON.parse((bytes[6] === 1 ? zstdDecompressSync(payload) : payload).toString()).lease;
+}
 
 test.each([
   [['shop/20200101000000Z_full'], 'there is no backup 20200101000000Z_full: there are 20261127'],
