@@ -3,7 +3,7 @@ import {BkpError} from '../../errors/index.ts';
 import type {Store} from '../../stores/index.ts';
 import {changeKeys, type KeyChange, type KeysChanged, readHeader, type Unlocked} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
-import {keyTools, rememberKeys, unlockAt} from '../places/encryption.ts';
+import {keyTools, rememberKeys, requireNeverEncrypted, unlockAt} from '../places/encryption.ts';
 import {placesOf} from '../places/places.ts';
 import {openStoreAt, type Workplace} from '../places/workplace.ts';
 
@@ -30,7 +30,7 @@ export async function onlyPlace(deps: Deps): Promise<Workplace> {
 
 /**
  * Reads the ring, and nothing else of the vault.
- * @throws BkpError `VAULT_ABSENT` | `PRECONDITION` (it is not encrypted) and what unlocking throws
+ * @throws BkpError `VAULT_ABSENT` | `PRECONDITION` (it is not encrypted), `STORE_REFUSED` and what unlocking throws
  */
 export async function openKeys(deps: Deps): Promise<OpenedKeys> {
   const place = await onlyPlace(deps);
@@ -43,6 +43,7 @@ export async function openKeys(deps: Deps): Promise<OpenedKeys> {
     });
   }
   if (header.encryption === 'none') {
+    requireNeverEncrypted(deps, place, header.id);
     throw new BkpError('PRECONDITION', `the vault in ${where} is not encrypted, so it has no keys`, {
       cause: 'encryption is chosen when a vault is made',
       next:

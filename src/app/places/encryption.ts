@@ -140,8 +140,7 @@ export async function encryptionAt(
     },
     madePlain: (store) => mentionPlain(deps, store),
     allowPlain: (vault) => {
-      const pinned = knownRing(deps.home, place.store);
-      if (pinned !== undefined) throw downgraded(place, pinned.vault, vault);
+      requireNeverEncrypted(deps, place, vault);
       if (copy?.isEncrypted && !(copy.isOwn && mode === 'off')) throw plainCopy(place, copy);
       if (isSource && mode !== 'required') return;
       if (mode === 'off' || (mode === 'auto' && !isConfigured)) return;
@@ -191,15 +190,19 @@ function otherVault({store}: Pick<Place, 'store'>, before: string, now: string):
   return new BkpError('STORE_REFUSED', `${describeStore(store)} holds another encrypted vault than before`, {
     cause: `it was ${before}, it is ${now}`,
     next: 'if it was replaced on purpose, forget the one before: bkp store forget',
-    context: {missing: 'vault'},
   });
+}
+
+/** @throws BkpError `STORE_REFUSED` if an encrypted vault was in the place of this one */
+export function requireNeverEncrypted(deps: Deps, place: Pick<Place, 'store'>, vault: string): void {
+  const pinned = knownRing(deps.home, place.store);
+  if (pinned !== undefined) throw downgraded(place, pinned.vault, vault);
 }
 
 function downgraded({store}: Pick<Place, 'store'>, before: string, now: string): BkpError {
   return new BkpError('STORE_REFUSED', `the vault in ${describeStore(store)} is not encrypted, but was before`, {
     cause: before === now ? 'its header was replaced' : `vault ${before} was replaced by ${now}`,
     next: 'ask whoever manages the store; if it was replaced on purpose: bkp store forget',
-    context: {missing: 'vault'},
   });
 }
 

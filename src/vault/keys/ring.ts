@@ -192,7 +192,13 @@ export function openRing(json: RingJson, slot: OpenedSlot): Ring | undefined {
  * link, from the one that the slot knows.
  */
 function requireChain(vault: string, links: readonly Link[], slot: OpenedSlot, key: Key): void {
-  const forged = () => damaged(key, 'it does not follow from the ring that this slot knows: someone else made it');
+  const forged = () =>
+    damaged(
+      key,
+      'it does not follow from the ring that this slot knows: someone else made it',
+      undefined,
+      'restore all objects below keys/ from a copy of the store, and remove this one; ask who may write to the store',
+    );
   const known = links[slot.generation - 1];
   if (known === undefined || !areSame(commitmentOf(Buffer.from(known.root, 'hex'), vault), slot.root)) throw forged();
   for (const [at, {root, link, slots}] of links.entries()) {
