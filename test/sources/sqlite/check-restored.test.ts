@@ -2,7 +2,9 @@ import {readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 import {expect, onTestFinished, test} from 'vitest';
+import {requireTable} from '../../../src/sources/sqlite/catalog/catalog.ts';
 import {checkRestored, requireSound} from '../../../src/sources/sqlite/restore/check-restored.ts';
+import {RestoredContent} from '../../../src/sources/sqlite/restore/restored-content.ts';
 import {StagingFile} from '../../../src/sources/sqlite/restore/staging-file.ts';
 import {folder} from './database.ts';
 
@@ -96,4 +98,57 @@ test('a cancelled check ends with the reason', async () => {
     await expect(
       checkRestored(staged(schema), {...options, sizes: new Map([['a', 1]]), threadsFromBytes}),
     ).rejects.toThrow('enough');
+});
+
+/** The content of the tables `a` and `b "2"`, of which the second one is read on threads. */
+function contentOf(file: StagingFile, signal?: AbortSignal): RestoredContent {
+  const sizes = {a: 1, 'b "2"': 2 ** 30};
+  const tables = Object.entries(sizes).map(([name, bytes]) => ({
+    name,
+    table: requireTable(file.connection, name),
+    bytes,
+  }));
+  return new RestoredContent(file, tables, signal);
+}
+
+const quickly = {check: 'quick', sizes: new Map([['a', 1]])} as const;
+
+test('the content that is read beside a check on threads is that of a file that is left alone', async () => {
+  const alone = contentOf(staged(schema));
+  const file = staged(schema);
+  const beside = contentOf(file);
+  const {faults} = await checkRestored(file, {...quickly, threadsFromBytes: 0, beside: () => beside.begin()});
+  expect(beside.hasBegun).toBe(true);
+  const found = await beside.result();
+  expect(found).toEqual(await alone.result());
+  expect([...found].map(([name, {rows}]) => [name, rows])).toEqual([
+    ['a', 3000],
+    ['b "2"', 3000],
+  ]);
+  expect(faults).toEqual([]);
+  file.connection.exec('DELETE FROM a');
+});
+
+test('nothing is read beside a check that has the file open', async () => {
+  const file = staged(schema);
+  const beside = () => {
+    throw new Error('the file is open');
+  };
+  await checkRestored(file, {...quickly, threadsFromBytes: Number.POSITIVE_INFINITY, beside});
+});
+
+test('reading that is stopped, cancelled or meets damage ends, and only its result fails', async () => {
+  const stopped = contentOf(staged(schema));
+  await stopped.stop();
+  expect(stopped.hasBegun).toBe(false);
+  stopped.begin();
+  await stopped.stop();
+  const damaged = contentOf(staged(schema, breakLeafOf('b "2"')));
+  damaged.begin();
+  await damaged.ended();
+  await expect(damaged.result()).rejects.toMatchObject({code: 'SOURCE_DAMAGED'});
+  const cancelled = contentOf(staged(schema), AbortSignal.abort(new Error('enough')));
+  cancelled.begin();
+  await cancelled.stop();
+  await expect(cancelled.result()).rejects.toThrow('enough');
 });

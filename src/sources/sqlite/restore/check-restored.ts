@@ -21,6 +21,8 @@ export type RestoredCheck = {
   signal?: AbortSignal | undefined;
   /** Smaller files are checked on this thread. Default 64 MiB. */
   threadsFromBytes?: number;
+  /** Called when threads begin to check: others may read the file as well then. */
+  beside?: (() => void) | undefined;
 };
 
 export type Checked = {
@@ -39,7 +41,7 @@ export type Checked = {
  * @throws BkpError `SOURCE_DAMAGED` when SQLite cannot run it
  */
 export async function checkRestored(file: StagingFile, options: RestoredCheck): Promise<Checked> {
-  const {check, sizes, signal, threadsFromBytes = checkedHereBytes} = options;
+  const {check, sizes, signal, threadsFromBytes = checkedHereBytes, beside} = options;
   const pragma = check === 'full' ? 'integrity_check' : 'quick_check';
   if (check === 'full' || statSync(file.path).size < threadsFromBytes) {
     const messages = findings(file.connection, `${pragma}(${mostMessages})`);
@@ -49,11 +51,13 @@ export async function checkRestored(file: StagingFile, options: RestoredCheck): 
   const tables = ['sqlite_schema', ...all.map(({name}) => String(name))];
   file.close();
   const size = (table: string) => sizes.get(table) ?? 0;
-  const checked = await checkOnThreads(
+  const checking = checkOnThreads(
     file.path,
     tables.sort((one, other) => size(other) - size(one)),
     signal,
   );
+  beside?.();
+  const checked = await checking;
   return sorted(pragma, checked.findings, checked.rows);
 }
 

@@ -10,7 +10,6 @@ import type {
   Staging,
   StoredBase,
   StoredTree,
-  TableContent,
   TableName,
   TableSchema,
   Tree,
@@ -26,7 +25,7 @@ import type {Landing} from './landing.ts';
 import {LoadedBytes} from './loaded-bytes.ts';
 import {type PublishPlan, publishIntoDatabase, publishNewFile} from './publish.ts';
 import {renameStaged} from './rename-staged.ts';
-import {restoredContent} from './restored-content.ts';
+import {RestoredContent} from './restored-content.ts';
 import {type StagedTable, stageTable} from './stage-table.ts';
 import {StagingFile} from './staging-file.ts';
 import {
@@ -259,7 +258,9 @@ export class SqliteStaging implements Staging {
     const step = stepper(options);
     const {builder, laid} = await this.build({...options, notice});
     await step('Check');
-    const checked = await this.#checked(options, async (found) => {
+    let content = this.#contentToRead(options);
+    const repair = async (found: Checked) => {
+      await content.ended();
       // An index that is rebuilt uses pages that a record names.
       this.endRecord();
       for (const name of indexesAtFault(found)) {
@@ -270,23 +271,30 @@ export class SqliteStaging implements Staging {
         builder.rebuild(index);
         laid.delete(name);
       }
-    });
-    requireSound(checked, notice);
-    const contents = await this.#contents(options);
-    const names = renameStaged(this.#file.connection, this.#input);
-    this.#lost = new Set([...builder.lost].map(names.statement));
-    this.#laid = new Map([...laid.values()].map((index) => names.index(index)).map((index) => [index.name, index]));
-    return [...this.#tables.values()].map(({schema, table}) => ({
-      name: schema.name,
-      rows: checked.rows.get(table.name)!,
-      content: contents.get(schema.name),
-    }));
+      // Where pages are moved (auto_vacuum), a table may have another root now.
+      if (!content.hasBegun) content = this.#contentToRead(options);
+    };
+    try {
+      const checked = await this.#checked(options, {beside: () => content.begin(), repair});
+      requireSound(checked, notice);
+      const contents = await content.result();
+      const names = renameStaged(this.#file.connection, this.#input);
+      this.#lost = new Set([...builder.lost].map(names.statement));
+      this.#laid = new Map([...laid.values()].map((index) => names.index(index)).map((index) => [index.name, index]));
+      return [...this.#tables.values()].map(({schema, table}) => ({
+        name: schema.name,
+        rows: checked.rows.get(table.name)!,
+        content: contents.get(schema.name),
+      }));
+    } finally {
+      await content.stop();
+    }
   }
 
-  async #contents({contentOf = new Set(), signal}: FinishOptions): Promise<ReadonlyMap<TableName, TableContent>> {
+  #contentToRead({contentOf = new Set(), signal}: FinishOptions): RestoredContent {
     const wanted = [...this.#tables.values()].filter(({schema}) => contentOf.has(schema.name));
     const tables = wanted.map(({schema, table}) => ({name: schema.name, table, bytes: this.#loaded.of(schema.name)}));
-    return tables.length === 0 ? new Map() : restoredContent(this.#file, tables, signal);
+    return new RestoredContent(this.#file, tables, signal);
   }
 
   /** Moves all rows into their tables and builds the indexes that were not laid out. */
@@ -314,11 +322,17 @@ export class SqliteStaging implements Staging {
     return {builder, laid};
   }
 
-  /** @param repair is called with the faults, if there are any; then the check is repeated */
-  async #checked({check, signal}: FinishOptions, repair: (found: Checked) => Promise<void>): Promise<Checked> {
+  /**
+   * @param options.beside called when threads begin to check
+   * @param options.repair called with the faults, if there are any; then the check is repeated
+   */
+  async #checked(
+    {check, signal}: FinishOptions,
+    {beside, repair}: {beside: () => void; repair: (found: Checked) => Promise<void>},
+  ): Promise<Checked> {
     const tables = [...this.#tables.values()];
     const sizes = new Map(tables.map(({schema, table}) => [table.name, this.#loaded.of(schema.name)]));
-    const found = await checkRestored(this.#file, {check, sizes, signal});
+    const found = await checkRestored(this.#file, {check, sizes, signal, beside});
     if (indexesAtFault(found).size === 0) return found;
     await repair(found);
     return checkRestored(this.#file, {check, sizes, signal});
