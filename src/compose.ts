@@ -19,7 +19,7 @@ import {
 import type {ExitStatus} from './errors/index.ts';
 import {systemProcesses} from './lib/processes.ts';
 import {withoutVaultSecrets} from './lib/vault-secrets.ts';
-import {statusLine} from './lib/wrap.ts';
+import {statusLine, wrappedNotice} from './lib/wrap.ts';
 import {type Journal, type Operation, openJournal} from './ops/index.ts';
 
 export type RealDeps = CommandDeps & {close: () => void};
@@ -81,7 +81,10 @@ export async function openRealDeps(
     showProgress: process.stderr.isTTY
       ? (line = '') => void process.stderr.write(statusLine(line, process.stderr.columns))
       : undefined,
-    warn: (text) => void process.stderr.write(`bkp: ${text}\n`),
+    warn: (text) => {
+      const {isTTY, columns} = process.stderr;
+      process.stderr.write(wrappedNotice(text, isTTY ? columns : undefined));
+    },
     flags,
     colors: colorsWanted({flags, env, isTTY: process.stdout.isTTY}),
     home,

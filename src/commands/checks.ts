@@ -2,7 +2,7 @@ import {styleText} from 'node:util';
 import type {Check} from '../app/health/check.ts';
 import {ExitStatus} from '../errors/index.ts';
 import {printable} from '../lib/text.ts';
-import {wrap} from '../lib/wrap.ts';
+import {wrap, wrappedError} from '../lib/wrap.ts';
 import type {CommandDeps} from './deps.ts';
 
 export type CheckFormat = 'pretty' | 'json';
@@ -17,7 +17,7 @@ export function printChecks(deps: CommandDeps, checks: readonly Check[], format:
   deps.exitWith(ok ? ExitStatus.done : ExitStatus.failed);
 }
 
-/** Next steps are not wrapped: they are commands to copy. @param options.columns of a terminal */
+/** @param options.columns of a terminal */
 function lines(
   {what, ok, detail, next}: Check,
   {colors, columns}: {colors: boolean; columns: number | undefined},
@@ -28,7 +28,8 @@ function lines(
   const text = `${indent}${what}: ${printable(detail)}`;
   const wrapped = columns === undefined ? [text] : wrap(text, columns);
   const shown = `${mark}${wrapped.join('\n').slice(markWidth)}\n`;
-  return next === undefined ? shown : `${shown}${indent}next: ${next}\n`;
+  if (next === undefined) return shown;
+  return shown + wrappedError(`next: ${next}\n`, columns && columns - indent.length).replaceAll(/^(?=.)/gm, indent);
 }
 
 const indent = '      ';

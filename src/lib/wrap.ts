@@ -1,4 +1,5 @@
 import {printable, widthOf} from './text.ts';
+import {wrapAroundCommands} from './wrap-steps.ts';
 
 /**
  * @returns lines of at most `width` columns, wrapped between words where possible, otherwise within a word. A character
@@ -46,24 +47,37 @@ export function shorten(text: string, width: number): string {
   return width < 2 ? startOf(text, width) : `${startOf(text, width - 1)}…`;
 }
 
+type Label = readonly [label: RegExp, wrap: (text: string, width: number) => string[]];
+/** A next step is not broken within a command, so that it can be copied. */
+const step: Label = [/^next: {1,2}/, wrapAroundCommands];
 /** Parts of a rendered error whose text is wrapped. */
-const label = /^(?:bkp: |cause: | {2}- )/;
+const ofError: readonly Label[] = [[/^(?:bkp: |cause: | {2}- )/, wrap], step];
+const ofNotice: readonly Label[] = [[/^bkp: /, wrapAroundCommands], step];
 /** Below what it points at. */
 const pointer = /^ +\^/;
 
 /**
- * A rendered error on a terminal: lines wrap between words, below the beginning of their text. A next step stays one
- * line, so that a command in it can be copied.
+ * A rendered error on a terminal: lines wrap between words, below the beginning of their text.
  * @param columns of the terminal; absent: it is none
  */
 export function wrappedError(text: string, columns: number | undefined): string {
+  return wrappedLines(text, columns, ofError);
+}
+
+/** A sentence that bkp says, on a terminal; it may contain commands. @param columns as of {@link wrappedError} */
+export function wrappedNotice(text: string, columns: number | undefined): string {
+  return wrappedLines(`bkp: ${text}\n`, columns, ofNotice);
+}
+
+function wrappedLines(text: string, columns: number | undefined, labels: readonly Label[]): string {
   if (columns === undefined) return text;
   const lines = text.split('\n');
   return lines
     .map((line, at) => {
-      const width = label.exec(line)?.[0].length;
-      if (width === undefined || width * 2 > columns || pointer.test(lines[at + 1] ?? '')) return line;
-      return line.slice(0, width) + wrap(line.slice(width), columns - width).join(`\n${' '.repeat(width)}`);
+      const [label, wrapped] = labels.find(([each]) => each.test(line)) ?? [];
+      const width = label?.exec(line)?.[0].length ?? 0;
+      if (wrapped === undefined || width * 2 > columns || pointer.test(lines[at + 1] ?? '')) return line;
+      return line.slice(0, width) + wrapped(line.slice(width), columns - width).join(`\n${' '.repeat(width)}`);
     })
     .join('\n');
 }

@@ -22,7 +22,7 @@ function printed(stdout: {isTTY?: boolean; columns?: number}): string {
   return text;
 }
 
-test('in a terminal a check wraps between words, and its next step stays one line to copy', () => {
+test('in a terminal a check wraps between words, and a command in its next step stays one line to copy', () => {
   const lines = printed({isTTY: true, columns: 60}).trimEnd().split('\n');
   expect(lines.pop()).toBe(`      next: ${check.next}`);
   expect(lines[0]).toMatch(/^FAIL {2}source: taken whole: a table/);

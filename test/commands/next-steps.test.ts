@@ -7,6 +7,7 @@ import {commandGroups, rootCommand} from '../../src/commands/program.ts';
 import {parseSource} from '../../src/config/addresses/source.ts';
 import {parseStore} from '../../src/config/index.ts';
 import {readValue, settingOf, settings} from '../../src/config/table.ts';
+import {wrapAroundCommands} from '../../src/lib/wrap-steps.ts';
 import {openSchedule} from '../../src/schedule/index.ts';
 import {parse} from '../../src/sql/index.ts';
 import {hole, sourceTexts} from '../helpers/texts.ts';
@@ -245,6 +246,17 @@ test('the schedules in texts and manuals are cron lines', () => {
     }),
   );
   expect(faults).toEqual([]);
+});
+
+test('of every next step, a terminal breaks no command, and loses no word', () => {
+  for (const {text: written, isNext} of texts) {
+    const text = written.replaceAll(hole, '');
+    if (!isNext || /\s\s|\n/.test(text)) continue;
+    const lines = wrapAroundCommands(text, 40);
+    expect(lines.join(' ').trim()).toBe(text.trim());
+    for (const [command] of text.matchAll(/\bbkp (?:config|operation|sql|store|vault) (?:[a-z]+|"[^"]*")/g))
+      expect(lines, command).toContainEqual(expect.stringContaining(command));
+  }
 });
 
 test('the addresses in texts are valid', () => {

@@ -8,7 +8,7 @@ next:  restore into a new file: RESTORE shop AT '20261127220836Z_full' INTO './r
     at a line of a stack that is longer than forty columns
 `;
 
-test('an error on a terminal wraps between words, and its next step stays one line', () => {
+test('an error on a terminal wraps between words, its next step around the command', () => {
   expect(wrappedError(error, 40)).toBe(`bkp: path exist: /Root/customers,
      /Root/orders, /Root/stock
      (SCHEME_ERROR)
@@ -17,7 +17,8 @@ test('an error on a terminal wraps between words, and its next step stays one li
 cause: RESTORE creates its tables and
        changes no existing one; nothing
        was restored
-next:  restore into a new file: RESTORE shop AT '20261127220836Z_full' INTO './restored.db'
+next:  restore into a new file:
+       RESTORE shop AT '20261127220836Z_full' INTO './restored.db'
     at a line of a stack that is longer than forty columns
 `);
   expect(wrappedError(error, undefined)).toBe(error);

@@ -36,6 +36,6 @@ export async function runConfigList(deps: CommandDeps, {showOrigin, format}: Con
     ...(withOrigin ? [origin] : []),
   ]);
   deps.stdout.write(renderRows(columns, rows, format));
-  for (const told of await exposures(deps)) deps.stderr.write(`bkp: ${told}\n`);
+  for (const told of await exposures(deps)) deps.warn(told);
   return ExitStatus.done;
 }

@@ -43,7 +43,7 @@ export async function runConfigSet(deps: CommandDeps, {key, value}: ConfigSetOpt
   const kept = await (await openProfiles(deps.home)).set(profile, setting.key, text, deps.cwd);
   deps.stderr.write(`bkp: ${setting.key} is ${kept} in profile ${profile}\n`);
   const told = setting.secret && !fromStdin ? await argumentExposure('this command', value) : undefined;
-  if (told !== undefined) deps.stderr.write(`bkp: ${told}\n`);
+  if (told !== undefined) deps.warn(told);
   const override = await overrideOf(setting, deps);
   if (override !== undefined) deps.stderr.write(`bkp: it has no effect while ${override} is set\n`);
   return ExitStatus.done;

@@ -19,9 +19,9 @@ export async function runRetentionPlan(deps: CommandDeps, {collection, format}: 
       ? await everyPlan(deps)
       : {plans: [await onePlan(deps, nameIn(collection))], databases: []};
   for (const {damage} of plans) {
-    if (damage !== undefined) deps.stderr.write(`bkp: ${damage.message}\n`);
+    if (damage !== undefined) deps.warn(damage.message);
   }
-  if (plans.length === 0) deps.stderr.write('bkp: no collection has a KEEP_… setting: every backup of them stays\n');
+  if (plans.length === 0) deps.warn('no collection has a KEEP_… setting: every backup of them stays');
   deps.stdout.write(printedTable(planRows(plans, databases), format, deps.stdout));
 }
 

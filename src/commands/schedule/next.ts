@@ -26,17 +26,15 @@ export async function runScheduleNext(
   const {scheduled, others} = await scheduledOf(deps);
   const wanted = collection === undefined ? scheduled : named(scheduled, others, collection);
   if (wanted.length === 0)
-    deps.stderr.write(
-      'bkp: no collection has a SCHEDULE, and backup.schedule.cron is not set\n' +
-        'next:  bkp sql "ALTER BACKUP COLLECTION … SET (SCHEDULE=\'0 2 * * *\')"\n',
+    deps.warn(
+      'no collection has a SCHEDULE, and backup.schedule.cron is not set\n' +
+        'next:  bkp sql "ALTER BACKUP COLLECTION … SET (SCHEDULE=\'0 2 * * *\')"',
     );
   for (const {collection: other} of collection === undefined ? others : []) {
-    deps.stderr.write(
-      `bkp: ${other.name} is skipped: its backups are of ${other.source?.description}, another database\n`,
-    );
+    deps.warn(`${other.name} is skipped: its backups are of ${other.source?.description}, another database`);
   }
   const idle = wanted.length === 0 ? undefined : await nothingRuns(deps);
-  if (idle !== undefined) deps.stderr.write(`bkp: ${idle.detail}. To run them: ${idle.next}\n`);
+  if (idle !== undefined) deps.warn(`${idle.detail}. To run them: ${idle.next}`);
   const rows: Cell[][] = [];
   for (const one of wanted) rows.push(...(await rowsOf(deps, one, count)));
   const columns = ['collection', 'at', 'local_time', 'kind', 'note'].map((name) => ({name}));

@@ -32,7 +32,7 @@ export async function runStatements(
       const left = statements.length - at - 1;
       // With --format json stderr holds only the error.
       if (left > 0 && options.format === 'pretty')
-        deps.stderr.write(`bkp: statement ${at + 1} of ${statements.length} failed, ${left} not run\n`);
+        deps.warn(`statement ${at + 1} of ${statements.length} failed, ${left} not run`);
       throw error;
     }
   }
@@ -53,7 +53,7 @@ export async function report(
     const table = isQuiet ? undefined : tableOf(row);
     if (table !== undefined) deps.stdout.write(printedTable(table, format, deps.stdout));
   };
-  if (!isQuiet) for (const notice of result.notices) deps.stderr.write(`bkp: ${notice}\n`);
+  if (!isQuiet) for (const notice of result.notices) deps.warn(notice);
   if (result.rows?.kind === 'restore-plan') deps.stdout.write(renderRestorePlan(result.rows, format));
   if (result.operation === undefined || !wait) {
     printRow(result);

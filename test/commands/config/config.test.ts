@@ -30,6 +30,7 @@ function terminal() {
         stdin: Readable.from([Buffer.from(stdin)]),
         stdout: {write: (text: string) => (said.out += text)},
         stderr: {write: (text: string) => (said.err += text)},
+        warn: (text: string) => (said.err += `bkp: ${text}\n`),
         exitWith: (value: ExitStatus) => {
           status = value;
         },
