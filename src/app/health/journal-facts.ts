@@ -9,7 +9,6 @@ import {
   type Subject,
   subjectText,
 } from '../../ops/index.ts';
-import {allOperations} from '../orders/all-operations.ts';
 import {orderOf} from '../orders/work-order.ts';
 
 export const statuses = ['queued', 'running', 'success', 'partial', 'error', 'cancelled'] as const;
@@ -41,7 +40,7 @@ export async function journalFacts(journal: Journal): Promise<JournalFacts> {
   const counts = new Map<string, number>();
   const histories = new Map<string, History>();
   const storesWithBackups = new Map<string, StoreAddress>();
-  for (const operation of (await allOperations(journal)).reverse()) {
+  for await (const operation of newestFirst(journal)) {
     const {kind} = operation;
     const status = statusOf(operation);
     counts.set(`${kind} ${status}`, (counts.get(`${kind} ${status}`) ?? 0) + 1);
@@ -64,6 +63,11 @@ export async function journalFacts(journal: Journal): Promise<JournalFacts> {
     histories: [...histories].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, history]) => history),
     storesWithBackups: [...storesWithBackups.values()],
   };
+}
+
+/** One batch at a time is in memory. */
+async function* newestFirst(journal: Journal): AsyncIterable<Operation> {
+  for await (const batch of journal.batches()) yield* batch;
 }
 
 /** @returns undefined for one-time work, which has no history: a restore into a place, the cleanup of a store */

@@ -55,5 +55,7 @@ async function isKnown(deps: Deps, {kind, subject}: About, sinceMs: number): Pro
 
 /** Whether this home ever had an operation on the subject. */
 export async function hasHistory(deps: Deps, subject: Subject): Promise<boolean> {
-  return (await allOperations(await deps.journal())).some((operation) => isSameSubject(operation.subject, subject));
+  for await (const batch of (await deps.journal()).batches())
+    if (batch.some((operation) => isSameSubject(operation.subject, subject))) return true;
+  return false;
 }

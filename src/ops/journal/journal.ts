@@ -68,6 +68,8 @@ export type Journal = {
   find(ref: OperationRef): Promise<Operation>;
   /** @param page counted from 1. `pageSize` is limited to 1 … 100. Without `kinds`: all. */
   list(options: {kinds?: readonly OperationKind[] | undefined; page: number; pageSize: number}): Promise<OperationPage>;
+  /** All operations, newest first, in the batches in which they are read. Without `kinds`: of all kinds. */
+  batches(kinds?: readonly OperationKind[]): AsyncIterable<readonly Operation[]>;
   /** All operations that are not done, oldest first. */
   open(): Promise<Operation[]>;
   /** Number of the newest operation; undefined if there is none. */
@@ -115,6 +117,9 @@ export type Journal = {
   /** Synchronous, because the process may be about to exit. */
   close(): void;
 };
+
+/** A few MiB of rows. */
+const batchSize = 1000;
 
 /**
  * A journal in an SQLite file. Its calls resolve in the tick that makes them, well under a millisecond later.
@@ -178,6 +183,16 @@ export function openJournal({file, logsDir, nowMicros, processes, onReaped}: Jou
       const found =
         kinds === undefined ? rows(sql.list, window) : rows(sql.listKinds, {kinds: JSON.stringify(kinds), ...window});
       return {operations: operations(found.slice(0, size)), nextPage: found.length > size ? Math.max(1, page) + 1 : 0};
+    },
+
+    async *batches(kinds) {
+      const wanted = kinds === undefined ? null : JSON.stringify(kinds);
+      for (let below = Number.MAX_SAFE_INTEGER; ; ) {
+        const batch = operations(rows(sql.below, {below, kinds: wanted, limit: batchSize}));
+        if (batch.length === 0) return;
+        yield batch;
+        below = batch.at(-1)!.number;
+      }
     },
 
     open: async () => operations(rows(sql.open)),

@@ -16,6 +16,10 @@ export const sql = {
       SELECT number FROM operation WHERE kind IN (SELECT value FROM json_each(:kinds))
       ORDER BY number DESC LIMIT :limit OFFSET :offset)
     ORDER BY number DESC`,
+  // Not by OFFSET, which reads what it skips: then reading all pages takes the square of their number.
+  below: `SELECT * FROM operation
+    WHERE number < :below AND (:kinds IS NULL OR kind IN (SELECT value FROM json_each(:kinds)))
+    ORDER BY number DESC LIMIT :limit`,
   open: "SELECT * FROM operation WHERE state <> 'done' ORDER BY number",
   last: 'SELECT * FROM operation ORDER BY number DESC LIMIT 1',
   requestCancel: `UPDATE operation SET

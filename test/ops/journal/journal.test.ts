@@ -199,6 +199,33 @@ test('a done operation can be forgotten, with its log; its number is not reused'
   expect((await journal.create(newOperation())).number).toBe(2);
 });
 
+test('batches() reads every operation once, newest first, also of some kinds, while others are added', async () => {
+  await journal.create(newOperation({shared: true}));
+  journal.close();
+  const database = new DatabaseSync(home.file);
+  const {names} = database
+    .prepare(
+      "SELECT group_concat(name) AS names FROM pragma_table_info('operation') WHERE name NOT IN ('number', 'kind')",
+    )
+    .get() as {names: string};
+  database.exec(`WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 1100)
+    INSERT INTO operation (number, kind, ${names})
+    SELECT i, iif(i % 5 = 0, 'verify', kind), ${names} FROM n, operation WHERE number = 1`);
+  database.close();
+  journal = home.open();
+
+  const seen: number[] = [];
+  for await (const batch of journal.batches()) {
+    seen.push(...batch.map(({number}) => number));
+    await journal.create(newOperation({shared: true}));
+  }
+  expect(seen).toEqual(Array.from({length: 1100}, (_, at) => 1100 - at));
+
+  const verifications: number[] = [];
+  for await (const batch of journal.batches(['verify'])) verifications.push(...batch.map(({number}) => number));
+  expect(verifications).toEqual(Array.from({length: 220}, (_, at) => 1100 - 5 * at));
+});
+
 test('find accepts every form of an id, and its error repeats the kind that the user typed', async () => {
   await expect(journal.find({last: true})).rejects.toThrow(expect.objectContaining({code: 'OPERATION_NOT_FOUND'}));
   const full = await journal.create(newOperation({subject: {kind: 'collection', name: 'a'}}));
