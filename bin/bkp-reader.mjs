@@ -1616,6 +1616,11 @@ function restoreFiles(chunks, {manifest, folder, withOptional}) {
   }
   if (ids.next().done !== true) refuse('the backup has more chunks than its files need');
   say(`${written} files`);
+  const {product, version} = manifest.body.database;
+  if (product !== 'questdb') return;
+  // The control files of its tables are in the checkpoint only. A server that finds this file recovers them.
+  if (files.some(({path}) => path.startsWith('.checkpoint/'))) closeSync(openNew(join(folder, '_restore')));
+  say(`the root of a QuestDB ${version}: start a server of the same major version on it`);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

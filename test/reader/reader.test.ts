@@ -35,7 +35,11 @@ test('every file of a database backup is restored without bkp', () => {
       createHash('sha256')
         .update(readFileSync(join(target, path)))
         .digest('hex');
-    const files = Object.fromEntries(paths.map((path) => [relative('', path).split(sep).join('/'), hash(path)]));
+    // Not of the backup: a server of QuestDB recovers from the checkpoint when it finds this file.
+    const isLive = paths.some((path) => path.startsWith('.checkpoint'));
+    expect(paths.includes('_restore')).toBe(isLive);
+    const stored = paths.filter((path) => path !== '_restore');
+    const files = Object.fromEntries(stored.map((path) => [relative('', path).split(sep).join('/'), hash(path)]));
     expect(files).toEqual(content.databases[newest]!.files);
   }
 });
