@@ -18,6 +18,7 @@ export {
 } from './keep/index.ts';
 export {isoText, type KeptReport, keepReport} from './keep-report.ts';
 export {lastingReports} from './lasting-reports.ts';
+export {type ManifestShape, manifestOrPinned, readDocument, readManifest, writtenManifest} from './manifests.ts';
 export {mergeSmallPacks} from './merge-small.ts';
 export {type Meter, startMeter} from './meter.ts';
 export {noticeIfNamedAhead} from './named-ahead.ts';
@@ -34,7 +35,6 @@ export {
   readPins,
   removeEndedPins,
 } from './pins/index.ts';
-export {manifestOrPinned, readDocument, readManifest} from './read-manifest.ts';
 export {newestReadable, unlessUnreadable} from './readable.ts';
 export {freeSpace, removeManifests} from './removal.ts';
 export {

@@ -3,7 +3,7 @@ import type {BkpError} from '../errors/index.ts';
 import {count, name, text, time} from '../lib/schema.ts';
 import type {Key} from '../stores/index.ts';
 import type {VaultReader} from '../vault/index.ts';
-import {readDocument} from './read-manifest.ts';
+import {readDocument} from './manifests.ts';
 
 /** What a verification did beyond reading the store: `restore` is a drill, `source` a comparison with the database. */
 export type ReportLevel = 'restore' | 'source';

@@ -1,7 +1,6 @@
 import * as v from 'valibot';
-import {readManifest} from '../../backups/index.ts';
-import {BkpError} from '../../errors/index.ts';
-import {count, name, opaque, parsedJson, type Schema, text, time} from '../../lib/schema.ts';
+import {type ManifestShape, readManifest, writtenManifest} from '../../backups/index.ts';
+import {count, name, opaque, type Schema, text, time} from '../../lib/schema.ts';
 import {secondsText} from '../../lib/time.ts';
 import {
   type DatabaseFacts,
@@ -12,7 +11,7 @@ import {
   type TableContent,
   type TableSchema,
 } from '../../sources/index.ts';
-import type {JsonValue, Manifest, Recipe, VaultReader} from '../../vault/index.ts';
+import type {Manifest, Recipe, VaultReader} from '../../vault/index.ts';
 import {backupName, faultOfLayers, type Layer, layersSchema, recordsBaseOf, streamsOf} from './layers.ts';
 import {type BackupName, type BackupType, backupType, manifestKey, nameMs} from './names.ts';
 
@@ -128,32 +127,25 @@ export function expectedRows({layers, content}: TableBackup): number | undefined
 
 /** @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` | `STORE_REFUSED` */
 export async function readBackup(vault: VaultReader, collection: string, name: BackupName): Promise<Backup> {
-  return readManifest(vault, manifestKey(collection, name), {
-    kind: manifestKind,
-    version: newestVersion,
-    schema: readable,
-    fault: (body, streams) => faultOfBody(body, streams, {collection, name}),
-  });
+  return readManifest(vault, manifestKey(collection, name), shape(collection, name));
 }
 
-// The source's own parts are opaque here: the source parses them.
-const readable = bodySchema as unknown as Schema<BackupBody>;
-
-/** @returns what is wrong with a body that the schema accepts, undefined if nothing is */
-function faultOfBody(
-  body: BackupBody,
-  streams: readonly Recipe[],
-  {collection, name}: {collection: string; name: BackupName},
-): string | undefined {
-  // Restoring a manifest that was copied to another key would restore the wrong backup.
-  if (body.collection.name !== collection) return `it is of collection ${body.collection.name}`;
-  if (body.backup !== name) return `it is of backup ${body.backup}`;
-  if (body.type !== backupType(name)) return `it is of an ${body.type} backup`;
-  const used = body.tables.flatMap(({layers}) => layers.flatMap(streamsOf));
-  if (used.some((stream) => stream >= streams.length)) return 'it names a stream that it does not have';
-  if (body.version < 3 && versionFor(body) === 3) return `it has version ${body.version} and records`;
-  return body.tables.map(({schema, layers}) => faultOfLayers(schema.name, layers)).find(Boolean);
-}
+const shape = (collection: string, name: BackupName): ManifestShape<BackupBody> => ({
+  kind: manifestKind,
+  version: newestVersion,
+  // The source's own parts are opaque here: the source parses them.
+  schema: bodySchema as unknown as Schema<BackupBody>,
+  fault: (body, streams) => {
+    // Restoring a manifest that was copied to another key would restore the wrong backup.
+    if (body.collection.name !== collection) return `it is of collection ${body.collection.name}`;
+    if (body.backup !== name) return `it is of backup ${body.backup}`;
+    if (body.type !== backupType(name)) return `it is of an ${body.type} backup`;
+    const used = body.tables.flatMap(({layers}) => layers.flatMap(streamsOf));
+    if (used.some((stream) => stream >= streams.length)) return 'it names a stream that it does not have';
+    if (body.version < 3 && versionFor(body) === 3) return `it has version ${body.version} and records`;
+    return body.tables.map(({schema, layers}) => faultOfLayers(schema.name, layers)).find(Boolean);
+  },
+});
 
 /**
  * When a backup was taken: milliseconds since 1970, in whole seconds. Its name is later than that if it had to
@@ -167,17 +159,7 @@ export function takenAtMs({backup, takenAt}: Pick<BackupBody, 'backup' | 'takenA
 export const takenAtText = (body: Pick<BackupBody, 'backup' | 'takenAt'>): string =>
   secondsText(takenAtMs(body) * 1000);
 
-/**
- * The manifest of a backup, after the checks of every reader: what they would refuse is never committed.
- * @throws BkpError `INTERNAL`
- */
+/** @throws BkpError `INTERNAL` for one that {@link readBackup} would refuse */
 export function toManifest(body: BackupBody, streams: readonly Recipe[]): Manifest {
-  const fault = (why: string) =>
-    new BkpError('INTERNAL', `the manifest of backup ${body.backup} could not be read again: ${why}`, {
-      next: 'there is no new backup, and the earlier ones are as they were; report this',
-    });
-  const written = parsedJson(readable, JSON.stringify(body), fault);
-  const why = faultOfBody(written, streams, {collection: body.collection.name, name: body.backup});
-  if (why !== undefined) throw fault(why);
-  return {kind: manifestKind, streams, body: written as unknown as JsonValue};
+  return writtenManifest(body.backup, {body, streams}, shape(body.collection.name, body.backup));
 }

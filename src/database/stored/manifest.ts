@@ -1,8 +1,8 @@
 import * as v from 'valibot';
-import {readManifest} from '../../backups/index.ts';
+import {type ManifestShape, readManifest, writtenManifest} from '../../backups/index.ts';
 import {count, text} from '../../lib/schema.ts';
 import {type DatabaseMoment, type Origin, originSchema, productNames} from '../../sources/index.ts';
-import type {JsonValue, Manifest, Recipe, VaultReader} from '../../vault/index.ts';
+import type {Manifest, Recipe, VaultReader} from '../../vault/index.ts';
 import {type DatabaseBackupName, databaseManifestKey, isDatabaseBackupName} from './names.ts';
 
 export const databaseManifestKind = 'database-backup';
@@ -58,18 +58,24 @@ export async function readDatabaseBackup(
   instance: string,
   backup: DatabaseBackupName,
 ): Promise<DatabaseBackup> {
-  const {body, streams} = await readManifest<DatabaseBackupBody>(vault, databaseManifestKey(instance, backup), {
-    kind: databaseManifestKind,
-    schema: bodySchema,
-    fault: (body, streams) => {
-      if (body.instance !== instance) return `it is of instance ${body.instance}`;
-      if (body.backup !== backup) return `it is of backup ${body.backup}`;
-      return streams.length < 2 ? 'it does not have both streams' : undefined;
-    },
-  });
+  const {body, streams} = await readManifest(vault, databaseManifestKey(instance, backup), shape({instance, backup}));
   return {body, data: streams[0]!, list: streams[1]!};
 }
 
+/** @throws BkpError `INTERNAL` for one that {@link readDatabaseBackup} would refuse */
 export function toDatabaseManifest({body, data, list}: DatabaseBackup): Manifest {
-  return {kind: databaseManifestKind, streams: [data, list], body: body as unknown as JsonValue};
+  return writtenManifest(body.backup, {body, streams: [data, list]}, shape(body));
 }
+
+const shape = ({
+  instance,
+  backup,
+}: Pick<DatabaseBackupBody, 'instance' | 'backup'>): ManifestShape<DatabaseBackupBody> => ({
+  kind: databaseManifestKind,
+  schema: bodySchema,
+  fault: (body, streams) => {
+    if (body.instance !== instance) return `it is of instance ${body.instance}`;
+    if (body.backup !== backup) return `it is of backup ${body.backup}`;
+    return streams.length < 2 ? 'it does not have both streams' : undefined;
+  },
+});

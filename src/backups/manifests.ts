@@ -1,5 +1,5 @@
 import {BkpError} from '../errors/index.ts';
-import {parsed, type Schema} from '../lib/schema.ts';
+import {parsed, parsedJson, type Schema} from '../lib/schema.ts';
 import type {Key} from '../stores/index.ts';
 import {damaged, type JsonValue, type Manifest, type Recipe, type VaultReader} from '../vault/index.ts';
 import {foldersOfManifest, type PinObject, parsePinKey, pinnedManifest, pinsPrefix} from './pins/index.ts';
@@ -8,21 +8,44 @@ import {isUnreadable} from './readable.ts';
 /** The version of documents, and of manifest bodies unless the caller knows a newer one. */
 const firstVersion = 1;
 
+/** What a manifest has to be. */
+export type ManifestShape<T> = {
+  kind: string;
+  /** The newest version that this bkp knows. Default 1. */
+  version?: number;
+  schema: Schema<T>;
+  /** Checks what the schema cannot: that the body belongs to the key and fits the streams. */
+  fault: (body: T, streams: readonly Recipe[]) => string | undefined;
+};
+
+/**
+ * The manifest of a new backup, after the checks of {@link readManifest}: what these would refuse is never committed.
+ * @param backup its name, for the error
+ * @throws BkpError `INTERNAL`
+ */
+export function writtenManifest<T>(
+  backup: string,
+  {body, streams}: {body: T; streams: readonly Recipe[]},
+  {kind, schema, fault}: ManifestShape<T>,
+): Manifest {
+  const unreadable = (why: string) =>
+    new BkpError('INTERNAL', `the manifest of backup ${backup} could not be read again: ${why}`, {
+      next: 'there is no new backup, and the earlier ones are as they were; report this',
+    });
+  const written = parsedJson(schema, JSON.stringify(body), unreadable);
+  const why = fault(written, streams);
+  if (why !== undefined) throw unreadable(why);
+  return {kind, streams, body: written as JsonValue};
+}
+
 /**
  * Reads a manifest and checks that it is what its key says.
- * @param expected.fault checks what the schema cannot: that the body belongs to the key and fits the streams
  * @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` | `STORE_REFUSED` (a newer bkp wrote it)
  */
 export async function readManifest<T>(
   vault: VaultReader,
   key: string,
-  expected: {
-    kind: string;
-    /** The newest version that this bkp knows. Default 1. */
-    version?: number;
-    schema: Schema<T>;
-    fault: (body: T, streams: readonly Recipe[]) => string | undefined;
-  },
+  expected: ManifestShape<T>,
 ): Promise<{body: T; streams: readonly Recipe[]}> {
   const {kind, streams, body} = await manifestOrPinned(vault, key);
   if (kind !== expected.kind) throw damaged(key, `it is a manifest of kind ${kind}, not ${expected.kind}`);
