@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import {fromJson} from './json.ts';
+import {quickCheck} from './quick-check.ts';
 
 /**
  * Data in a store or a journal may come from another version of bkp, or be damaged, so it is parsed when it is
@@ -13,6 +14,7 @@ export type Schema<T> = v.GenericSchema<unknown, T>;
  * @returns the value itself, including members that the schema does not know: a newer bkp may have added them
  */
 export function parsed<T>(schema: Schema<T>, value: unknown, fault: (why: string) => Error): T {
+  if (quickCheck(schema)(value)) return value as T;
   const {issues} = v.safeParse(schema, value, {abortEarly: true});
   if (issues === undefined) return value as T;
   const [issue] = issues;

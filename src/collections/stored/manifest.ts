@@ -74,7 +74,7 @@ const newestVersion = 3;
 export const manifestKind = 'collection-backup';
 
 const tableSchema = v.object({name: text, fingerprint: text, definition: opaque});
-const bodySchema = v.object({
+export const bodySchema = v.object({
   version: v.picklist([1, 2, 3]),
   collection: v.object({id: name, name}),
   backup: backupName,

@@ -61,9 +61,21 @@ export function parseCollectionKey(
 
 /** False for digits that are not a valid time (month 13): bkp creates no such folder. */
 export function isBackupName(text: string): text is BackupName {
-  if (!backupPattern.test(text)) return false;
-  const ms = nameMs(text as BackupName);
-  return !Number.isNaN(ms) && stampOf(ms) === text.slice(0, stampLength);
+  return backupPattern.test(text) && isTime(text);
+}
+
+/** Each manifest has many names, and a list reads many manifests: a Date of each took a tenth of the time. */
+function isTime(stamp: string): boolean {
+  const part = (from: number, to = from + 2) => Number(stamp.slice(from, to));
+  const [year, month, day] = [part(0, 4), part(4), part(6)];
+  return month >= 1 && month <= 12 && day >= 1 && day <= daysIn(year, month) && isClock(part(8), part(10), part(12));
+}
+
+const isClock = (hours: number, minutes: number, seconds: number) => hours < 24 && minutes < 60 && seconds < 60;
+
+function daysIn(year: number, month: number): number {
+  if (month === 2) return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28;
+  return [4, 6, 9, 11].includes(month) ? 30 : 31;
 }
 
 export function backupType(backup: BackupName): BackupType {
@@ -77,7 +89,8 @@ export function asFull(backup: BackupName): BackupName {
 
 /** The time in a backup's name, ISO with seconds: `2025-02-15T12:00:00Z`. */
 export function backupTime(backup: BackupName): string {
-  return backup.replace(/^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z_.*$/, '$1-$2-$3T$4:$5:$6Z');
+  const part = (from: number, to = from + 2) => backup.slice(from, to);
+  return `${part(0, 4)}-${part(4)}-${part(6)}T${part(8)}:${part(10)}:${part(12)}Z`;
 }
 
 /**
@@ -97,7 +110,6 @@ export function nextBackupName(type: BackupType, nowMicros: number, taken: reado
 
 /** `20250215120000Z`. */
 const stampOf = (ms: number) => `${new Date(ms).toISOString().slice(0, -5).replace(/[-:T]/g, '')}Z`;
-const stampLength = '20250215120000Z'.length;
 
 /** @param point a directory name, or its time part */
 export function findByName(backups: readonly BackupName[], point: string): BackupName | undefined {
