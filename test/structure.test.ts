@@ -2,6 +2,8 @@ import {execFileSync} from 'node:child_process';
 import {readdirSync, readFileSync} from 'node:fs';
 import {dirname, join, relative, resolve, sep} from 'node:path';
 import {expect, test} from 'vitest';
+import {mutants} from './mutations/index.ts';
+import {requireOneEdit} from './mutations/mutant.ts';
 
 const root = resolve(import.meta.dirname, '..');
 const src = join(root, 'src');
@@ -314,4 +316,8 @@ const parsesItself: readonly string[] = [
 test('JSON that a store, a file or a person wrote is parsed without an error that quotes it', () => {
   const parsing = files.filter((file) => /\bJSON\.parse\(/.test(readFileSync(file, 'utf8'))).map(nameOf);
   expect(parsing.sort()).toEqual([...parsesItself, 'lib/json.ts'].sort());
+});
+
+test('each guard that test/mutations takes away is in the source once, in the words of the list', () => {
+  for (const mutant of mutants) requireOneEdit(mutant);
 });

@@ -134,8 +134,8 @@ export const commitMutants: readonly Mutant[] = [
   {
     name: 'verdict: a note goes without one',
     file: 'src/vault/lease/verdict.ts',
-    from: "await decide(store, manifest, lease, isOurs ? 'counts' : 'void');",
-    to: 'void isOurs;',
+    from: "await unlessDamaged(decide(store, manifest, lease, isOurs ? 'counts' : 'void'));",
+    to: "isOurs ? 'counts' : 'void';",
     killedBy: [killed, 'has made no backup if a cleanup came before the manifest arrives'],
   },
 ];

@@ -1,4 +1,3 @@
-import {readFileSync} from 'node:fs';
 import {join, resolve} from 'node:path';
 import {createVitest, type TestCase, type Vitest, type VitestPluginContext} from 'vitest/node';
 import type {Mutant} from './mutant.ts';
@@ -93,10 +92,4 @@ function outcomeOf(test: TestCase): Outcome {
   if (state !== 'failed') return {outcome: 'did not run'};
   if (error !== undefined && /timed out in/.test(error)) return {outcome: 'timed out', error};
   return {outcome: 'failed', ...(error === undefined ? {} : {error})};
-}
-
-export function requireOneEdit({name, file, from, to}: Mutant): void {
-  const parts = readFileSync(join(root, file), 'utf8').split(from);
-  if (parts.length !== 2) throw new Error(`${name}: ${file} has its text ${parts.length - 1} times, not once: ${from}`);
-  if (from === to) throw new Error(`${name}: the edit changes nothing`);
 }

@@ -1,5 +1,6 @@
-import {Engine, type Outcome, requireOneEdit} from './engine.ts';
+import {Engine, type Outcome} from './engine.ts';
 import {mutants} from './index.ts';
+import {requireOneEdit} from './mutant.ts';
 
 /**
  * `npm run mutations [words]`: takes each guard of the list away in turn, or those whose name has the words, and
