@@ -69,6 +69,15 @@ export function wrappedNotice(text: string, columns: number | undefined): string
   return wrappedLines(`bkp: ${text}\n`, columns, ofNotice);
 }
 
+/** A line of an issue, of at most `width` columns: commands of a next step are broken only if they are longer. */
+export function wrappedIssue(line: string, width: number): string[] {
+  const [, label = '', text] = /^(\s*next: {1,2})(\S.*)$/.exec(line) ?? [];
+  if (text === undefined || label.length * 2 > width) return wrap(line, width);
+  return wrapAroundCommands(text, width - label.length).flatMap((part, at) =>
+    wrap((at === 0 ? label : ' '.repeat(label.length)) + part, width),
+  );
+}
+
 function wrappedLines(text: string, columns: number | undefined, labels: readonly Label[]): string {
   if (columns === undefined) return text;
   const lines = text.split('\n');

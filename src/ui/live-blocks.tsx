@@ -1,6 +1,7 @@
 import {Box, Text} from 'ink';
 import {formatDuration, formatPercent} from '../lib/figures.ts';
 import {printable, widthOf} from '../lib/text.ts';
+import {wrappedIssue} from '../lib/wrap.ts';
 import {
   backupOf,
   hasResult,
@@ -71,13 +72,14 @@ const signs = {PROGRESS: '·', SUCCESS: '✓', PARTIAL: '!', CANCELLED: '–', E
 
 type FinishedProps = {
   operation: Operation;
+  columns: number;
   colors: boolean;
   /** The caller prints why it failed. */
   withoutErrors: boolean;
 };
 
 /** A done operation; long texts wrap, because this stays on the screen. */
-export function FinishedBlock({operation, colors, withoutErrors}: FinishedProps) {
+export function FinishedBlock({operation, columns, colors, withoutErrors}: FinishedProps) {
   const status = statusOf(operation);
   const color = statusColors[status];
   const backup = hasResult(operation) ? backupOf(operation) : undefined;
@@ -95,7 +97,7 @@ export function FinishedBlock({operation, colors, withoutErrors}: FinishedProps)
         {backup === undefined ? '' : ` ${printable(backup)}`} {words.join(', ')}
       </Text>
       {(withoutErrors ? noticesOf(operation) : issuesOf(operation)).flatMap(issueLines).map((line) => (
-        <Text key={line}>{printable(line)}</Text>
+        <Text key={line}>{wrappedIssue(printable(line), columns).join('\n')}</Text>
       ))}
     </Box>
   );

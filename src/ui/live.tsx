@@ -140,7 +140,7 @@ export function Live({
   return (
     <>
       <Static items={[...finished]}>
-        {(operation) => <FinishedBlock key={operation.number} {...{operation, colors, withoutErrors}} />}
+        {(operation) => <FinishedBlock key={operation.number} {...{operation, columns, colors, withoutErrors}} />}
       </Static>
       {/* No explicit width: after a resize Ink first redraws its current content, cut to its own new width. */}
       <Box flexDirection="column">

@@ -1,6 +1,6 @@
 import {styleText} from 'node:util';
 import {printable, widthOf} from '../lib/text.ts';
-import {wrap} from '../lib/wrap.ts';
+import {wrap, wrappedIssue} from '../lib/wrap.ts';
 import {padTo} from './text.ts';
 
 export type Color = 'green' | 'yellow' | 'red' | 'cyan';
@@ -67,7 +67,7 @@ export function renderTable(
   };
   const noteLines = (notes: readonly string[]): string[] =>
     notes
-      .flatMap((note) => (terminalColumns === undefined ? [note] : wrap(note, innerWidth)))
+      .flatMap((note) => (terminalColumns === undefined ? [note] : wrappedIssue(note, innerWidth)))
       .map((line) => `│${boxed(line, innerWidth)}│`);
 
   const lines = [ruler('┌', '─', '┬', '┐'), ...cellLines(columns)];

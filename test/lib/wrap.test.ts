@@ -1,5 +1,5 @@
 import {expect, test} from 'vitest';
-import {statusLine, wrappedError} from '../../src/lib/wrap.ts';
+import {statusLine, wrappedError, wrappedIssue} from '../../src/lib/wrap.ts';
 
 const error = `bkp: path exist: /Root/customers, /Root/orders, /Root/stock (SCHEME_ERROR)
   - the row with customer 'somebody with a long name' and order 5
@@ -34,4 +34,15 @@ test('a line of progress never reaches the next line, and no name in it moves th
   expect(statusLine('reading a table with a long name, 5 MiB', 21)).toBe('\r\x1b[Kreading a table wit…');
   expect(statusLine('reading a\n\x1b[31mb', 80)).toBe('\r\x1b[Kreading a\\n\\x1b[31mb');
   expect(statusLine('', undefined)).toBe('\r\x1b[K');
+});
+
+test('a command that does not fit into a box is broken there, and others are not', () => {
+  const step = '  next:  bkp vault key list, or bkp config set source sqlite::path=/a/very/long/path.db';
+  expect(wrappedIssue(step, 36)).toEqual([
+    '  next:  bkp vault key list, or',
+    '         bkp config set source',
+    '         sqlite::path=/a/very/long/p',
+    'ath.db',
+  ]);
+  expect(wrappedIssue('the store is full of other files', 20)).toEqual(['the store is full of', 'other files']);
 });

@@ -114,3 +114,10 @@ test('colours enclose complete cells and do not change widths', () => {
   expect(colored).toContain('│ 1  │\u001b[31m ERROR  \u001b[39m│');
   expect(stripVTControlCharacters(colored)).toBe(plain);
 });
+
+test('a note with a next step is not broken within a command that fits into the box', () => {
+  const notes = ['  - the store is full', "    next:  free some, or RESTORE shop AT '-1 day' INTO './other.db'"];
+  const text = renderTable(['id'], [{cells: ['x'], notes}], {terminalColumns: 60, colors: false});
+  expect(text).toContain('│     next:  free some, or');
+  expect(text).toContain("│            RESTORE shop AT '-1 day' INTO './other.db' ");
+});
