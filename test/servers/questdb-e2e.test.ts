@@ -1,10 +1,14 @@
+import {execFileSync} from 'node:child_process';
 import {mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {setTimeout as pause} from 'node:timers/promises';
 import {afterAll, beforeAll, expect, onTestFinished, test} from 'vitest';
+import {newKey} from '../../src/vault/index.ts';
 import {runBkp} from '../helpers/bkp.ts';
+import {holding} from '../helpers/canaries.ts';
 import {startFakeS3} from '../helpers/fake-s3.ts';
+import {readerPath} from '../reader/run.ts';
 import {QuestDbServer} from './questdb-server.ts';
 
 // bkp as a process with a real QuestDB: from the first backup to a server that starts on the restored root.
@@ -83,6 +87,34 @@ test('each of five backups restores to a server with exactly the rows of that ba
     expect(await counted(restored), timestamp).toEqual(content);
     await restored.remove();
   }
+});
+
+test('an encrypted vault shows nothing of a database, and bkp and bkp-reader restore it to a server', async () => {
+  const key = newKey().code;
+  const desk = openDesk({BKP_PASSWORD: key});
+  await append(2000);
+  await server.sql(`INSERT INTO trades VALUES ('2026-03-01T00:00:00Z', 'canarysymbol', 1.5, ${++rows})`);
+  await server.applied();
+  for (const _ of ['full', 'next']) await desk.bkp('sql', '--wait', 'BACKUP DATABASE');
+  await desk.bkp('sql', '--wait', "VERIFY DATABASE WITH (LEVEL='data')");
+  const content = await counted(server);
+  const store = join(desk.folder, 'store');
+  expect(holding(store, ['trades', 'canarysymbol'])).toEqual([]);
+  const root = join(desk.folder, 'restored');
+  await desk.bkp('sql', '--wait', `RESTORE DATABASE INTO '${root}'`);
+  expect(await counted(await startOn(root))).toEqual(content);
+  const kit = join(desk.folder, 'kit.txt');
+  await desk.bkp('--store', 's3', 'vault', 'key', 'add', '--kit', kit);
+  const [name] = readdirSync(join(store, 'backup'));
+  const byReader = join(desk.folder, 'by-reader');
+  execFileSync(process.execPath, [readerPath, store, name!, '--to', byReader, '--kit', kit], {stdio: 'pipe'});
+  expect(await counted(await startOn(byReader))).toEqual(content);
+  const refused = await runBkp(['sql', 'BACKUP DATABASE'], {
+    home: join(desk.folder, 'home'),
+    env: {BKP_SOURCE: `questdb::root=${server.root};http=${server.url}`, BKP_STORE: `fs::root=${store}`},
+  });
+  expect(refused).toMatchObject({status: 12, stderr: expect.stringContaining('is encrypted, and no password is set')});
+  expect(await server.sql('SELECT in_progress FROM checkpoint_status()')).toEqual([[false]]);
 });
 
 test('a worker that is killed leaves a checkpoint, and the next command releases it', async () => {
