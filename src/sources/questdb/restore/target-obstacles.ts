@@ -1,6 +1,7 @@
-import {lstat, readdir, stat} from 'node:fs/promises';
+import {lstat, readdir, readlink, stat} from 'node:fs/promises';
 import {dirname, join} from 'node:path';
 import {BkpError} from '../../../errors/index.ts';
+import {shellQuoted} from '../../../lib/text.ts';
 import {isAbsent, unreadable} from '../format/bytes.ts';
 import {restoreTrigger} from '../listing/root-files.ts';
 
@@ -17,8 +18,16 @@ export async function obstacle(
   root: string,
   {withConf, ours}: {withConf: boolean; ours: ReadonlySet<string>},
 ): Promise<BkpError | undefined> {
-  const file = await blockingFile(root);
-  if (file !== undefined) {
+  const blocking = await nearest(root);
+  if (blocking?.leadsTo !== undefined) {
+    const {path, leadsTo} = blocking;
+    return new BkpError('PRECONDITION', `${path} is a link to ${leadsTo}, where nothing is`, {
+      cause: 'the disk behind it may not be mounted',
+      next: `mount it, or rm ${shellQuoted(path)}, or name another folder`,
+    });
+  }
+  if (blocking?.isFolder === false) {
+    const file = blocking.path;
     return new BkpError('PRECONDITION', `${file} is a file, but the root of a QuestDB is a folder`, {
       next: 'name a folder; it need not exist',
     });
@@ -55,11 +64,15 @@ function notEmpty(message: string, root: string): BkpError {
   });
 }
 
-/** The path, or one of its parents, if it exists and is not a folder. */
-async function blockingFile(path: string): Promise<string | undefined> {
+type Entry = {path: string; isFolder: boolean; leadsTo?: string};
+
+/** The path, or the nearest of its parents that exists, as a link that leads nowhere also does. */
+async function nearest(path: string): Promise<Entry | undefined> {
   const found = await ifPresent(() => stat(path), path);
-  if (found !== undefined) return found.isDirectory() ? undefined : path;
-  return path === dirname(path) ? undefined : blockingFile(dirname(path));
+  if (found !== undefined) return {path, isFolder: found.isDirectory()};
+  const link = await ifPresent(() => readlink(path), path);
+  if (link !== undefined) return {path, isFolder: false, leadsTo: link};
+  return path === dirname(path) ? undefined : nearest(dirname(path));
 }
 
 /** True also when the path is a file. */

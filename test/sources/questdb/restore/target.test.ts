@@ -7,6 +7,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import {tmpdir} from 'node:os';
@@ -53,6 +54,17 @@ test.each(['', '/below'])('prepare() refuses a target that is a file, or is belo
   expect((await to.survey!(facts)).inTheWay).toBe(`${root} is a file, but the root of a QuestDB is a folder`);
   await expect(to.prepare(facts)).rejects.toMatchObject({code: 'PRECONDITION'});
 });
+
+test.each(['', '/below'])(
+  'prepare() refuses a link that leads nowhere, and what is below it: LINK%s',
+  async (below) => {
+    symlinkSync(join(root, 'gone'), `${root}-link`);
+    const to = openQuestDbTarget({root: `${root}-link${below}`});
+    const message = `${root}-link is a link to ${join(root, 'gone')}, where nothing is`;
+    expect((await to.survey!(facts)).inTheWay).toBe(message);
+    await expect(to.prepare(facts)).rejects.toMatchObject({code: 'PRECONDITION', message});
+  },
+);
 
 test('files appear in the root only with publish()', async () => {
   mkdirSync(root);
