@@ -8,6 +8,7 @@ import {
   type TakeOver,
   TakeRows,
 } from '../../sources/index.ts';
+import {maxChunkBytes} from '../../vault/index.ts';
 import type {RecordsBase, RowsBase, StreamIndex, TreeRecords} from '../stored/layers.ts';
 import type {PreviousBase, PreviousTree} from './previous-base.ts';
 import {type LayerSink, writeSegments} from './write-segments.ts';
@@ -80,7 +81,13 @@ async function writeRows(
 }
 
 async function writeCuts({writer, streams}: LayerSink, base: BaseStream): Promise<StreamIndex> {
-  return streams.add(await writer.write([{bytes: Buffer.from(base.cuts(), 'utf8')}]));
+  return streams.add(await writer.write(piecesOf(Buffer.from(base.cuts(), 'utf8'))));
+}
+
+/** As few as a chunk allows: the cuts of a table of a hundred GiB, or with long keys, do not fit into one. */
+export function piecesOf(bytes: Uint8Array, most = maxChunkBytes): {bytes: Uint8Array}[] {
+  const count = Math.max(1, Math.ceil(bytes.length / most));
+  return Array.from({length: count}, (_, at) => ({bytes: bytes.subarray(at * most, (at + 1) * most)}));
 }
 
 /** What the source may leave unread: segments of which the vault has all chunks. */

@@ -11,6 +11,10 @@ import {type FilledSegment, type RowShape, rowShape, type SegmentMaker, targetBy
 const firstRows = 1000;
 /** A range of the previous base may grow to this many times its rows before it is cut. */
 const growth = 2;
+/** Cuts with more text than this are left out: keys of megabytes would fill the memory. */
+const mostCutText = 64 * 1024 * 1024;
+/** What no reader takes for cuts: the next base is cut like a first one. */
+const noCuts = '{}';
 /** A segment below 1/8 of the target is merged with its neighbour in the next base. */
 const tooSmall = 8;
 
@@ -47,7 +51,9 @@ export class BaseRows implements BaseStream {
   readonly #rest: BaseRowsOptions['rest'];
   readonly #total: BaseRowsOptions['total'];
   readonly #before: readonly Range[];
-  readonly #ranges: Range[] = [];
+  #ranges: Range[] = [];
+  /** Of the ends of these ranges. */
+  #cutText = 0;
   /** Rows of a segment where no range of the previous base limits it. */
   #limit: number;
   /** Read so far. */
@@ -70,6 +76,7 @@ export class BaseRows implements BaseStream {
   }
 
   cuts(): string {
+    if (this.#cutText > mostCutText) return noCuts;
     return cutsOf(this.#table, {rowsPerSegment: this.#limit, ranges: this.#ranges});
   }
 
@@ -110,7 +117,9 @@ export class BaseRows implements BaseStream {
   /** Ends a range here. */
   #cut(upTo: Boundary | undefined): void {
     const rows = this.#rows - this.#cutRows;
-    this.#ranges.push({upTo, segment: this.#cutSegments, rows});
+    this.#cutText += upTo?.reduce((sum, [, text]) => sum + text.length, 0) ?? 0;
+    if (this.#cutText > mostCutText) this.#ranges = [];
+    else this.#ranges.push({upTo, segment: this.#cutSegments, rows});
     this.#cutSegments = this.#segments;
     this.#cutRows = this.#rows;
   }
