@@ -3,18 +3,25 @@ import type {Connection} from '../connection/connection.ts';
 import {serverWords} from '../connection/errors.ts';
 import {qualified, quoteIdent, unquoted} from '../connection/quote.ts';
 import {setSortMemory} from './build.ts';
+import {isCheckFault} from './checks.ts';
 import {onSomePath} from './later.ts';
+import type {LeftOut} from './left-out.ts';
 import {pairOf, type StoredTable} from './stored.ts';
 
 /** Builds what looks at other tables, which have their names and rows now. */
 export async function buildLater(
   connection: Connection,
   steps: readonly {target: StoredTable; sql: string}[],
-  searchPath: string | undefined,
+  {searchPath, leftOut}: {searchPath: string | undefined; leftOut: LeftOut},
 ): Promise<void> {
   for (const {target, sql} of steps) {
     await setSortMemory(connection, qualified(target.schema, target.table));
-    await onSomePath(connection, searchPath, () => connection.run(sql)).catch((error: unknown) => {
+    await onSomePath(connection, searchPath, () => connection.run(sql)).catch(async (error: unknown) => {
+      if (isCheckFault(error)) {
+        await onSomePath(connection, searchPath, () => connection.run(`${sql} NOT VALID`));
+        leftOut.unchecked(target.name, `${validationOf(sql)};`, {error, what: 'check'});
+        return;
+      }
       if (!(error instanceof BkpError) || error.context.sqlState === undefined) throw error;
       const what = creating.exec(sql)?.[2];
       throw new BkpError(
@@ -32,6 +39,12 @@ export async function buildLater(
 }
 
 export const isAnalysis = (sql: string) => sql.startsWith('ANALYZE ');
+
+/** @param sql adds a constraint */
+function validationOf(sql: string): string {
+  const [, start = '', name = ''] = creating.exec(sql) ?? [];
+  return `${start.replace(/ADD CONSTRAINT $/u, 'VALIDATE CONSTRAINT ')}${name}`;
+}
 
 const identifier = String.raw`(?:"(?:[^"]|"")*"|[^\s"])+`;
 const creating = new RegExp(

@@ -57,10 +57,10 @@ export class LeftOut {
     this.#notice(`left out of ${of}: ${statement}, because ${why}`);
   }
 
-  /** A foreign key holds for new rows only. @param sql compares the others */
-  unchecked(of: string, sql: string, error: BkpError): void {
+  /** A foreign key or a check holds for new rows only. @param sql compares the others */
+  unchecked(of: string, sql: string, {error, what = 'foreign key'}: {error: BkpError; what?: string}): void {
     const why = serverWords(error);
-    this.#notice(`a foreign key of ${of} is not valid for all rows: ${why}; ${sql} tries again`);
+    this.#notice(`a ${what} of ${of} is not valid for all rows: ${why}; ${sql} tries again`);
   }
 
   /** Roles are told once, not once for each object. */

@@ -1,8 +1,6 @@
-import type {TableName} from '../../source.ts';
 import {objectKey} from '../catalog/depends.ts';
 import {members} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
-import {qualified, quoteIdent} from '../connection/quote.ts';
 import type {LookingFunctions} from '../schema/looking-functions.ts';
 
 /** What of a table calls functions that look at other tables when a row comes. */
@@ -52,38 +50,4 @@ export async function lookingPartsOf(
     columns: found,
     generatedFrom: from.length === 0 ? undefined : new Set(from.flatMap((tables) => [...tables])),
   };
-}
-
-/** A check that calls such a function; the statements that drop and add it. */
-export type LookingCheck = {table: TableName; drop: string; add: string};
-
-/**
- * Those that tables have inherited follow their parents, which are older: dropping one drops it in children too, and
- * adding it there again makes it inherited and own.
- */
-export async function lookingChecksOf(
-  connection: Connection,
-  looking: LookingFunctions,
-  tables: readonly {oid: number; name: TableName}[],
-): Promise<readonly LookingCheck[]> {
-  const rows = await connection.rows(
-    `WITH ${members(tables)}
-    SELECT m.root, 'pg_class'::regclass::oid, m.oid, 'pg_constraint'::regclass::oid, k.oid, n.nspname, c.relname,
-      k.conname, pg_get_constraintdef(k.oid)
-    FROM member m JOIN pg_constraint k ON k.conrelid = m.oid AND k.contype = 'c' AND k.conislocal
-    JOIN pg_class c ON c.oid = m.oid JOIN pg_namespace n ON n.oid = c.relnamespace
-    ORDER BY m.oid, k.conname`,
-  );
-  return rows.flatMap(([root, tableClass, oid, classOid, check, schema, name, constraint, definition]) => {
-    const own = new Set([objectKey(tableClass!, oid!)]);
-    if (looking.lookedAtBy(objectKey(classOid!, check!), own) === undefined) return [];
-    const of = `ALTER TABLE ${qualified(schema!, name!)}`;
-    return [
-      {
-        table: tables.find((table) => table.oid === Number(root))!.name,
-        drop: `${of} DROP CONSTRAINT IF EXISTS ${quoteIdent(constraint!)}`,
-        add: `${of} ADD CONSTRAINT ${quoteIdent(constraint!)} ${definition}`,
-      },
-    ];
-  });
 }

@@ -11,6 +11,7 @@ import {insertMark} from '../tracking/marks.ts';
 import {isScanMark} from '../tracking/scan-mark.ts';
 import {buildOne, inTwoSteps, validation} from './build.ts';
 import {buildLater, isAnalysis, withNewName} from './build-later.ts';
+import {forgetChecks} from './checks.ts';
 import {forgetPlan} from './continued.ts';
 import {fillLate, type LateRows} from './late-rows.ts';
 import {forgetLater, laterIn, onSomePath} from './later.ts';
@@ -133,7 +134,7 @@ export async function publishInTransaction(
       const table = tables.find((one) => one.name === name)!;
       return {target: targetOf(table), sql: published(withNewName(sql, table, targetOf(table)))};
     });
-  await buildLater(connection, steps, options.searchPath);
+  await buildLater(connection, steps, {searchPath: options.searchPath, leftOut});
   for (const {table, sql} of last.filter((one) => isUnfinished.has(one.table.name) && !isOfOwner(one))) {
     await leftOut.try(connection, sql, {run: published(sql), of: table.name});
   }
@@ -151,6 +152,7 @@ export async function publishInTransaction(
   await forgetMade(connection, options.schema);
   await forgetPlan(connection, options.schema);
   await forgetLater(connection, options.schema);
+  await forgetChecks(connection, options.schema);
   for (const schema of new Set([...moves.values(), options.schema])) await connection.run(`DROP SCHEMA ${schema}`);
   return validations;
 }
@@ -196,7 +198,7 @@ function isOfOwner({table: {owner, partitionOwners = []}, sql}: TableStatement):
 const nameOf = ({schema, table}: StoredTable) => qualified(schema, table);
 
 /** As the statements of the backup call what is created with the tables, and how it is called now. */
-function newNames(tables: readonly StoredTable[], targets: readonly StoredTable[]): ReadonlyMap<string, string> {
+export function newNames(tables: readonly StoredTable[], targets: readonly StoredTable[]): ReadonlyMap<string, string> {
   const names = tables.flatMap((table, at) =>
     table.relations.flatMap((relation, number) => {
       const name = qualified(...pairOf(targets[at]!.relations[number]!));
@@ -215,7 +217,7 @@ async function validateAfter(connection: Connection, {target, sql}: Validation, 
     await buildOne(connection, sql);
   } catch (error) {
     if (!(error instanceof BkpError)) throw error;
-    leftOut.unchecked(target.name, `${sql};`, error);
+    leftOut.unchecked(target.name, `${sql};`, {error});
   }
 }
 

@@ -48,9 +48,11 @@ async function createAndPublish(
   await staged.create(limits);
   await prepareToBuild(connection, limits);
   for (const [name, {table}] of staged.loads) {
+    await staged.closeRests(connection, name);
     const statements = inOrder([table], ({constraints, indexes}) => [...constraints, ...indexes]);
     for (const {sql} of statements) await staged.build(connection, name, sql);
   }
+  for (const checks of await staged.checks()) await staged.addChecks(connection, checks);
   const waiting: TableStatement[] = [];
   for (const {isLate, ...key} of staged.inside()) {
     if (isLate) waiting.push(key);

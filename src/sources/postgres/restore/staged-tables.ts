@@ -7,13 +7,25 @@ import {fixSettings} from '../connection/session.ts';
 import {LookingFunctions} from '../schema/looking-functions.ts';
 import {type Moves, movedKeys, moveKey, rewrite} from '../schema/rewrite.ts';
 import {referredBy} from './build.ts';
+import {
+  addChecks,
+  additionOf,
+  type BrokenCheck,
+  type Check,
+  checksOf,
+  checkValidation,
+  createChecks,
+  dropOf,
+  recordCheck,
+  recordedChecks,
+} from './checks.ts';
 import {type Continued, continueStaging, recordPlan} from './continued.ts';
 import {keepLate} from './late-rows.ts';
 import {createLater, recordLater, runOrLeave} from './later.ts';
 import {LeftOut} from './left-out.ts';
-import {lookingChecksOf} from './looking-parts.ts';
 import {recordMade} from './made.ts';
-import type {Limits, PublishOptions, TableStatement} from './publish.ts';
+import {type Limits, newNames, type PublishOptions, type TableStatement} from './publish.ts';
+import {closeRests, openRests} from './rest-partitions.ts';
 import {createShared, neededShared, setSequence} from './shared.ts';
 import {
   creationOf,
@@ -64,6 +76,8 @@ export class StagedTables {
   readonly loads: ReadonlyMap<TableName, TableLoad>;
   /** Notices of the time before anybody listens. */
   readonly told: string[] = [];
+  /** Checks that not all rows meet, and that hold for new rows. */
+  readonly #broken: BrokenCheck[] = [];
   readonly #connection: Connection;
   readonly #mode: MergeMode | undefined;
   readonly #plan: string | undefined;
@@ -117,6 +131,7 @@ export class StagedTables {
     const schemas = new Set([this.firstSchema, ...this.moves.values()]);
     await connection.run([...schemas].map((name) => `CREATE SCHEMA ${name}`).join('; '));
     await createLater(connection, this.firstSchema);
+    await createChecks(connection, this.firstSchema);
     await this.#readLooking();
     const creation = creationOf([...this.tables.values()], this.#shared);
     const create = async () => {
@@ -127,8 +142,9 @@ export class StagedTables {
       // Functions may have come among the tables.
       if (creation.some((one) => 'type' in one)) await this.#readLooking();
       await this.#looking?.readDepends(connection);
-      await this.#dropLookingChecks();
+      await this.#dropChecks();
       await this.#keepLate();
+      for (const [name, {late}] of this.loads) if (late === undefined) await openRests(connection, this.#rests(name));
     };
     await (this.#looking === undefined ? create() : this.#looking.withoutExpanding(connection, create));
     leftOut.end();
@@ -164,13 +180,12 @@ export class StagedTables {
     this.#looking = await LookingFunctions.read(this.#connection, [...tables, ...others]);
   }
 
-  /** They come back when all tables have their names and rows. Those of living tables are checked by these. */
-  async #dropLookingChecks(): Promise<void> {
-    if (this.#looking === undefined) return;
+  /** They come back when all tables have their rows. Living tables have theirs. */
+  async #dropChecks(): Promise<void> {
     const staged = [];
     for (const [name, load] of this.loads) staged.push({name, oid: await stagedOid(this.#connection, load.name)});
-    const checks = await lookingChecksOf(this.#connection, this.#looking, staged);
-    for (const {drop} of checks) await this.#connection.run(drop);
+    const checks = await checksOf(this.#connection, this.#looking, staged);
+    for (const check of checks) await this.#connection.run(dropOf(check));
     if (this.#mode !== undefined) return;
     const names = new Map(
       [...this.tables.values()].flatMap((table) =>
@@ -182,9 +197,51 @@ export class StagedTables {
         }),
       ),
     );
-    for (const {table, add} of checks) {
-      await recordLater(this.#connection, this.firstSchema, {name: table, sql: rewrite(add, new Map(), names)});
+    const inBackup = (sql: string) => rewrite(sql, new Map(), names);
+    for (const check of checks) {
+      const stored = {...check, alter: inBackup(check.alter), definition: inBackup(check.definition)};
+      if (check.isLooking) await this.#leaveCheck(this.#connection, stored);
+      else await recordCheck(this.#connection, this.firstSchema, stored);
     }
+  }
+
+  async #leaveCheck(connection: Connection, check: Check): Promise<void> {
+    const sql = `${check.alter} ${additionOf(check)}`;
+    await recordLater(connection, this.firstSchema, {name: check.table, sql});
+  }
+
+  /** The checks of each table that can be added when all rows are there. */
+  checks(): Promise<readonly (readonly Check[])[]> {
+    return recordedChecks(this.#connection, this.firstSchema);
+  }
+
+  /** Adds the checks of one table, in a transaction; or leaves them for the end, if that is when it gets its rows. */
+  async addChecks(connection: Connection, checks: readonly Check[]): Promise<void> {
+    const hasNoRows = this.loads.get(checks[0]!.table)!.late !== undefined;
+    const nothing = {broken: [], left: checks};
+    const added = hasNoRows ? nothing : await addChecks(connection, checks, (sql) => this.staged(sql));
+    this.#broken.push(...added.broken);
+    for (const check of added.left) await this.#leaveCheck(connection, check);
+  }
+
+  tellBrokenChecks(leftOut: LeftOut): void {
+    const tables = [...this.tables.values()];
+    const published = newNames(tables, this.targets);
+    for (const {check, error} of this.#broken) {
+      const {name} = this.targets[tables.findIndex((table) => table.name === check.table)]!;
+      const sql = rewrite(checkValidation(check), new Map(), published);
+      leftOut.unchecked(name, `${sql};`, {error, what: 'check'});
+    }
+  }
+
+  #rests(name: TableName) {
+    const at = [...this.tables.keys()].indexOf(name);
+    return {name: this.loads.get(name)!.name, rests: `${this.firstSchema}._bkp_rest_${at}`, called: name};
+  }
+
+  /** All rows of the table are there. */
+  async closeRests(connection: Connection, name: TableName): Promise<void> {
+    await closeRests(connection, this.#rests(name));
   }
 
   #lateName(at: number): string {

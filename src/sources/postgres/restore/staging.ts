@@ -162,6 +162,7 @@ export class PostgresStaging implements Staging {
       // A table with checks that wait for the end of the transaction cannot be changed.
       await connection.run('SET CONSTRAINTS ALL IMMEDIATE');
       await prepareToBuild(connection);
+      await this.#staged.closeRests(connection, name);
       await setSortMemory(connection, load.name);
       for (const {sql} of inOrder([table], () => statements)) {
         signal?.throwIfAborted();
@@ -181,6 +182,7 @@ export class PostgresStaging implements Staging {
     const left = [...this.#staged.tables.keys()].filter((name) => !this.#built.has(name));
     await forEachConcurrent(left, this.concurrency, (name) => this.complete(name, signal));
     if (this.#mode === undefined) {
+      await this.#addChecks(signal);
       progress?.('References');
       await this.#addReferences(signal);
     }
@@ -193,6 +195,17 @@ export class PostgresStaging implements Staging {
       published.push(wanted.has(name) ? {name, rows: content.rows, content} : {name, rows: content.rows});
     }
     return published;
+  }
+
+  async #addChecks(signal: AbortSignal | undefined): Promise<void> {
+    await forEachConcurrent(await this.#staged.checks(), this.concurrency, async (checks) => {
+      signal?.throwIfAborted();
+      const add = async (connection: Connection) => {
+        await prepareToBuild(connection);
+        await this.#staged.addChecks(connection, checks);
+      };
+      await this.#loaders.use((connection) => connection.transaction('BEGIN', () => add(connection)));
+    });
   }
 
   async #addReferences(signal: AbortSignal | undefined): Promise<void> {
@@ -239,8 +252,9 @@ export class PostgresStaging implements Staging {
     for (const {table, sql, constraint, error} of this.#broken) {
       const {name, schema, table: own} = this.#staged.targets[tables.indexOf(table)]!;
       if (constraint === undefined) leftOut.tell(name, sql, error);
-      else leftOut.unchecked(name, `${validation(qualified(schema, own), constraint)};`, error);
+      else leftOut.unchecked(name, `${validation(qualified(schema, own), constraint)};`, {error});
     }
+    this.#staged.tellBrokenChecks(leftOut);
   }
 
   async merge(options: Parameters<Staging['merge']>[0]): Promise<readonly MergedTable[]> {

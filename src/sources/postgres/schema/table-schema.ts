@@ -121,8 +121,15 @@ async function valueNow(connection: Connection, {type, schema, name}: Entry): Pr
 }
 
 async function fingerprintOf(connection: Connection, {oid, kind}: Relation): Promise<string> {
+  // Since version 18, a NOT NULL may hold for new rows only.
+  const isValid =
+    connection.facts.version < 180_000
+      ? ''
+      : ` AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = a.attrelid AND c.contype = 'n'
+          AND c.conkey[1] = a.attnum AND NOT c.convalidated)`;
   const columns = await connection.rows(
-    `SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attcollation::regcollation::text, a.attnotnull,
+    `SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attcollation::regcollation::text,
+        a.attnotnull${isValid},
         a.attgenerated
       FROM pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`,
     [oid],
@@ -143,12 +150,30 @@ async function fingerprintOf(connection: Connection, {oid, kind}: Relation): Pro
       WHERE a.attnum > 0 AND NOT a.attisdropped ORDER BY 1, a.attnum`,
     [oid],
   );
+  // What rows of an older backup in the chain may not meet.
+  const domains = await connection.rows(
+    `${columnTypes} SELECT oid::regtype::text, t.typnotnull,
+        (SELECT string_agg(pg_get_constraintdef(c.oid), chr(1) ORDER BY pg_get_constraintdef(c.oid) COLLATE "C")
+          FROM pg_constraint c WHERE c.contypid = t.oid AND c.contype = 'c')
+      FROM types JOIN pg_type t USING (oid) WHERE t.typtype = 'd'
+        AND (t.typnotnull OR EXISTS (SELECT FROM pg_constraint c WHERE c.contypid = t.oid AND c.contype = 'c'))
+      ORDER BY 1`,
+    [oid],
+  );
+  const generated = await connection.rows(
+    `SELECT a.attname, pg_get_expr(d.adbin, d.adrelid) FROM pg_attribute a
+      JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+      WHERE a.attrelid = $1 AND a.attgenerated = 's' AND NOT a.attisdropped ORDER BY a.attnum`,
+    [oid],
+  );
   const facts = JSON.stringify({
     kind,
     columns,
     key,
     ...(values.length === 0 ? {} : {values}),
     ...(attributes.length === 0 ? {} : {attributes}),
+    ...(domains.length === 0 ? {} : {domains}),
+    ...(generated.length === 0 ? {} : {generated}),
   });
   return createHash('sha256').update(facts).digest('hex').slice(0, 32);
 }

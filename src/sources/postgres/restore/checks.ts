@@ -1,0 +1,156 @@
+import {BkpError} from '../../../errors/index.ts';
+import type {TableName} from '../../source.ts';
+import {objectKey} from '../catalog/depends.ts';
+import {members} from '../catalog/relations.ts';
+import type {Connection} from '../connection/connection.ts';
+import {sqlStateOf} from '../connection/errors.ts';
+import {qualified, quoteIdent} from '../connection/quote.ts';
+import type {LookingFunctions} from '../schema/looking-functions.ts';
+import {runOrLeave} from './later.ts';
+
+// Tables get their rows without checks: in a chain, the rows of an older backup come first, from before somebody
+// changed or deleted what a younger check forbids. And a check may depend on the moment, or call a function that was
+// replaced since.
+
+/** A check of a table or of one of its partitions. */
+export type Check = {
+  table: TableName;
+  /** `ALTER TABLE …` */
+  alter: string;
+  /** Quoted. */
+  name: string;
+  /** As `pg_get_constraintdef` writes it. */
+  definition: string;
+  /** It calls a function that looks at other tables, which must have their names and rows. */
+  isLooking: boolean;
+};
+
+/** A check that not all rows meet. It holds for new rows. */
+export type BrokenCheck = {check: Check; error: BkpError};
+
+export const dropOf = ({alter, name}: Check) => `${alter} DROP CONSTRAINT IF EXISTS ${name}`;
+export const additionOf = ({name, definition}: Check) => `ADD CONSTRAINT ${name} ${definition}`;
+/** With the children of the table: it is not valid there either. */
+export const checkValidation = ({alter, name}: Pick<Check, 'alter' | 'name'>) => `${alter} VALIDATE CONSTRAINT ${name}`;
+
+/**
+ * The checks that hold for all rows. Those that tables have inherited follow their parents, which are older: dropping
+ * one drops it in children too, and adding it there again makes it inherited and own.
+ */
+export async function checksOf(
+  connection: Connection,
+  looking: LookingFunctions | undefined,
+  tables: readonly {oid: number; name: TableName}[],
+): Promise<readonly Check[]> {
+  const rows = await connection.rows(
+    `WITH ${members(tables)}
+    SELECT m.root, 'pg_class'::regclass::oid, m.oid, 'pg_constraint'::regclass::oid, k.oid, n.nspname, c.relname,
+      k.conname, pg_get_constraintdef(k.oid)
+    FROM member m JOIN pg_constraint k ON k.conrelid = m.oid AND k.contype = 'c' AND k.conislocal AND k.convalidated
+    JOIN pg_class c ON c.oid = m.oid JOIN pg_namespace n ON n.oid = c.relnamespace
+    ORDER BY m.oid, k.conname`,
+  );
+  return rows.map(([root, tableClass, oid, classOid, check, schema, name, constraint, definition]) => {
+    const own = new Set([objectKey(tableClass!, oid!)]);
+    return {
+      table: tables.find((table) => table.oid === Number(root))!.name,
+      alter: `ALTER TABLE ${qualified(schema!, name!)}`,
+      name: quoteIdent(constraint!),
+      definition: definition!,
+      isLooking: looking?.lookedAtBy(objectKey(classOid!, check!), own) !== undefined,
+    };
+  });
+}
+
+// A staging that continues another one finds the checks there.
+const tableIn = (schema: string) => `${schema}._bkp_checks`;
+
+export async function createChecks(connection: Connection, schema: string): Promise<void> {
+  await connection.run(
+    `CREATE TABLE ${tableIn(schema)} (number serial, name text, alter_sql text, check_name text, definition text)`,
+  );
+}
+
+/** @param check under the names of the backup */
+export async function recordCheck(connection: Connection, schema: string, check: Check): Promise<void> {
+  await connection.rows(
+    `INSERT INTO ${tableIn(schema)} (name, alter_sql, check_name, definition) VALUES ($1, $2, $3, $4)`,
+    [check.table, check.alter, check.name, check.definition],
+  );
+}
+
+/** Those of each table, under the names of the backup. */
+export async function recordedChecks(connection: Connection, schema: string): Promise<readonly (readonly Check[])[]> {
+  const rows = await connection.rows(
+    `SELECT name, alter_sql, check_name, definition FROM ${tableIn(schema)} ORDER BY number`,
+  );
+  const checks = rows.map(([table, alter, name, definition]) => ({
+    ...{table: table!, alter: alter!, name: name!, definition: definition!},
+    isLooking: false,
+  }));
+  return [...Map.groupBy(checks, ({table}) => table).values()];
+}
+
+export async function forgetChecks(connection: Connection, schema: string): Promise<void> {
+  await connection.run(`DROP TABLE ${tableIn(schema)}`);
+}
+
+/** SQLSTATEs `check_violation` and `duplicate_object`. */
+export const isCheckFault = (error: unknown): error is BkpError =>
+  error instanceof BkpError && error.context.sqlState === '23514';
+const isThere = (error: unknown) => sqlStateOf(error) === '42710';
+
+/**
+ * Adds the checks of one table, in a transaction.
+ * @param staged writes a statement with the names of the staging schemas
+ * @returns `broken`: those that not all rows meet, which hold for new rows; `left`: those that cannot be tried yet
+ */
+export async function addChecks(
+  connection: Connection,
+  checks: readonly Check[],
+  staged: (sql: string) => string,
+): Promise<{broken: readonly BrokenCheck[]; left: readonly Check[]}> {
+  // One pass over the rows for all of them, if nothing is wrong.
+  const statements = [...Map.groupBy(checks, ({alter}) => alter)].map(
+    ([alter, of]) => `${alter} ${of.map(additionOf).join(', ')}`,
+  );
+  if (await runOrLeave(connection, staged(statements.join('; ')))) return {broken: [], left: []};
+  const broken: BrokenCheck[] = [];
+  const left: Check[] = [];
+  for (const check of checks) {
+    try {
+      const isAdded = await addOne(connection, check, staged);
+      if (!isAdded) left.push(check);
+    } catch (error) {
+      if (!isCheckFault(error)) throw error;
+      broken.push({check, error});
+    }
+  }
+  return {broken, left};
+}
+
+/** @throws BkpError of SQLSTATE 23514 if the check holds for new rows only */
+async function addOne(connection: Connection, check: Check, staged: (sql: string) => string): Promise<boolean> {
+  const add = staged(`${check.alter} ${additionOf(check)}`);
+  await connection.run('SAVEPOINT one_check');
+  try {
+    await connection.run(`${add}; RELEASE SAVEPOINT one_check`);
+    return true;
+  } catch (error) {
+    await connection.run('ROLLBACK TO SAVEPOINT one_check');
+    if (isCheckFault(error)) {
+      await connection.run(`${add} NOT VALID`);
+      throw error;
+    }
+    // The staging that this one continues had added it.
+    if (!isThere(error)) return runOrLeave(connection, add);
+  }
+  await connection.run('SAVEPOINT one_check');
+  try {
+    await connection.run(`${staged(checkValidation(check))}; RELEASE SAVEPOINT one_check`);
+    return true;
+  } catch (error) {
+    await connection.run('ROLLBACK TO SAVEPOINT one_check');
+    throw error;
+  }
+}
