@@ -536,6 +536,8 @@ export interface TableSource {
   mayBlock?(type: 'full' | 'incremental'): Promise<boolean>;
   /** Whether a log has what changed since a backup with this mark. Absent: always, or its snapshot fails. */
   isLogged?(mark: Mark): Promise<boolean>;
+  /** Those of `others` without which the tables of a backup cannot be created. Absent: none. */
+  neededBy?(schemas: readonly TableSchema[], others: readonly TableSchema[]): readonly TableSchema[];
   snapshot(options: SnapshotOptions): Promise<Snapshot>;
   /** The manifest with `mark` is durable: the log before it and older marks of the owner may be removed. */
   acknowledge(owner: string, mark: Mark): Promise<void>;

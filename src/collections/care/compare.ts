@@ -89,12 +89,17 @@ export async function compareWithSource(tools: CompareTools, request: CompareReq
   const vault = tools.vault.uncached();
   const startedAtMicros = nowMicros();
   const backup = await readBackup(vault, collection, name);
-  const {tracked, notChecked} = await comparable(source, backup);
+  const {tracked, notChecked, present} = await comparable(source, backup);
   const {database} = backup.body.source;
-  const staging = await tools.scratch.stage(
-    tracked.map(({schema}) => schema),
-    {id: 'compare', database, bases: basesOf(tracked, {changes: true})},
-  );
+  const own = tracked.map(({schema}) => schema);
+  const others = backup.body.tables.map(({schema}) => schema).filter((schema) => !own.includes(schema));
+  // They stay empty.
+  const needed = source.neededBy?.(own, others) ?? [];
+  const staging = await tools.scratch.stage([...own, ...needed], {
+    id: 'compare',
+    database,
+    bases: basesOf(tracked, {changes: true}),
+  });
   try {
     const logicalBytes = tracked.reduce((sum, table) => sum + bytesToLoad(staging, backup, table), 0);
     const meter = startMeter(tools, {bytesTotal: logicalBytes, itemsTotal: tracked.length});
@@ -106,7 +111,7 @@ export async function compareWithSource(tools: CompareTools, request: CompareReq
     }
     tools.progress({...meter.state(), phase: 'Source'});
     const snapshot = await source.snapshot({
-      tables: tracked.map(({schema}) => schema.name),
+      tables: [...own, ...needed].map(({name: table}) => table).filter((table) => present.has(table)),
       since: sinceOf(backup, backup.body.collection.id),
       signal,
       notice: tools.notice,
@@ -162,7 +167,12 @@ export async function compareWithSource(tools: CompareTools, request: CompareReq
   }
 }
 
-type Comparable = {tracked: readonly TableBackup[]; notChecked: readonly string[]};
+type Comparable = {
+  tracked: readonly TableBackup[];
+  notChecked: readonly string[];
+  /** Tables of the backup that the source has. */
+  present: ReadonlySet<TableName>;
+};
 
 async function comparable(source: TableSource, {body}: Backup): Promise<Comparable> {
   const names = body.tables.map(({schema}) => schema.name);
@@ -179,7 +189,7 @@ async function comparable(source: TableSource, {body}: Backup): Promise<Comparab
     ...(gone.length > 0 ? [`${gone.join(', ')}: not in the source any more.`] : []),
   ];
   if (tracked.length === 0) throw nothingCompared(notChecked);
-  return {tracked, notChecked};
+  return {tracked, notChecked, present};
 }
 
 async function applyChanges(

@@ -29,7 +29,7 @@ import type {Environment} from './connection/environment.ts';
 import {type Resolved, resolveConnection} from './connection/resolve.ts';
 import {chooseTables} from './restore/choose.ts';
 import {withoutKey} from './restore/merge-fit.ts';
-import {refusalOf, requireFreeNames, requireNeeded, withoutPrimaryKey} from './restore/obstacles.ts';
+import {neededTables, refusalOf, requireFreeNames, requireNeeded, withoutPrimaryKey} from './restore/obstacles.ts';
 import {rehearseRestore} from './restore/rehearse.ts';
 import {
   askRestored,
@@ -144,6 +144,10 @@ export class PostgresSource implements TableSource {
 
   async isLogged(mark: Mark): Promise<boolean> {
     return !isScanMark(mark) && whyScanned(await this.#shared(), this.#mode) === undefined;
+  }
+
+  neededBy(schemas: readonly TableSchema[], others: readonly TableSchema[]): readonly TableSchema[] {
+    return neededTables(schemas, others);
   }
 
   async snapshot(options: SnapshotOptions): Promise<Snapshot> {

@@ -102,3 +102,17 @@ test('the source is compared with its newest backup plus the tracked changes, an
   expect(failed.stderr).toContain('1 row only in the backup and its changes (1)');
   expect(await scratches(database)).toEqual([]);
 });
+
+test('LEVEL=source compares tables that need one without a key', async () => {
+  const {database, desk, done} = await backedUp(`CREATE TABLE a (x int, v text); INSERT INTO a VALUES (1, 'a');
+    CREATE TABLE t (id int PRIMARY KEY) INHERITS (a); INSERT INTO t VALUES (1, 'b', 1);
+    CREATE TABLE typed (id int PRIMARY KEY, r a); INSERT INTO typed VALUES (1, '(1,2)')`);
+  await database.exec("UPDATE t SET v = 'seen'; UPDATE typed SET r = '(3,4)'");
+  await done('sql', '--wait', "VERIFY c WITH (LEVEL='source')");
+  expect(await done('report', 'c')).toContain('PASSED');
+  await database.exec(`UPDATE t SET v = 'hidden';
+    SET _bkp.trim = on; DO $$ BEGIN EXECUTE 'DELETE FROM _bkp.log_' || 't'::regclass::oid; END $$;
+    RESET _bkp.trim`);
+  const failed = await desk.bkp('sql', '--wait', "VERIFY c WITH (LEVEL='source')");
+  expect(failed.stderr).toContain('public.t: 1 row with other values (1)');
+});

@@ -4,7 +4,7 @@ import {findRelation} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
 import {quoteIdent} from '../connection/quote.ts';
 import {asIdent} from '../schema/rewrite.ts';
-import {pairOf, type StoredTable} from './stored.ts';
+import {pairOf, type StoredTable, storedTables} from './stored.ts';
 
 /**
  * Refuses a restore that would meet a relation of the same name: a table, or an index or sequence of it.
@@ -44,6 +44,19 @@ export async function requireNeeded(connection: Connection, tables: readonly Sto
       });
     }
   }
+}
+
+/** Those of `others` that these tables need, and that those need themselves. */
+export function neededTables(schemas: readonly TableSchema[], others: readonly TableSchema[]): readonly TableSchema[] {
+  const needs = new Map(storedTables([...schemas, ...others]).map(({name, needs: needed = []}) => [name, needed]));
+  const found = new Set<string>();
+  const open = schemas.flatMap(({name}) => needs.get(name)!);
+  for (let name = open.pop(); name !== undefined; name = open.pop()) {
+    if (found.has(name)) continue;
+    found.add(name);
+    open.push(...(needs.get(name) ?? []));
+  }
+  return others.filter(({name}) => found.has(name));
 }
 
 /** Why the server would refuse whatever a restore writes. */
