@@ -1615,8 +1615,6 @@ function restoreFiles(chunks, {manifest, folder, withOptional}) {
     written++;
   }
   if (ids.next().done !== true) refuse('the backup has more chunks than its files need');
-  // Without this file, a server of QuestDB takes the files as they are, and not as of the checkpoint.
-  if (files.some(({path}) => path.startsWith('.checkpoint/'))) closeSync(openNew(join(folder, '_restore')));
   say(`${written} files`);
   const {product, version} = manifest.body.database;
   if (product !== 'questdb') return;
