@@ -7,7 +7,7 @@ const part = /^[A-Za-z0-9._~%-]+$/;
 /** The limit of common file systems for a name. */
 const longestPart = 255;
 
-const isPart = (text: string) => part.test(text) && text !== '.' && text !== '..' && text.length <= longestPart;
+export const isPart = (text: string) => part.test(text) && text !== '.' && text !== '..' && text.length <= longestPart;
 
 /** @returns true if `text` is a key; a key never leads out of the store's root */
 export function isKey(text: string): text is Key {

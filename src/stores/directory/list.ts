@@ -1,6 +1,7 @@
 import type {Dirent, Stats} from 'node:fs';
 import {realpath, stat} from 'node:fs/promises';
 import {join, sep} from 'node:path';
+import {isPart} from '../key.ts';
 import type {Key, ObjectFacts, StoreLayout} from '../store.ts';
 import {ListingCalls} from './listing-calls.ts';
 import {isTemporary} from './put.ts';
@@ -39,11 +40,15 @@ export class DirectoryListing {
     const found = await this.#entries(folder, prefix.slice(0, -1));
     if (!Array.isArray(found)) return yield* found.keys.filter((key) => key > this.#after).map(unreadable);
     // A folder sorts with its slash, as its keys do: `a-b` comes before `a/b`.
+    // Nothing that has no key was written here: `manifest (copy)`, or a copied folder. Elsewhere it shows that the root
+    // belongs to something else.
+    const isOurs = this.#parts.layout.isFolder(prefix.slice(0, Math.max(prefix.indexOf('/'), 0)));
     const names: string[] = [];
     const links = new Map<string, string>();
     for (const entry of found) {
       const key = prefix + entry.name;
       if (!mayFollow(key, this.#after) || isTemporary(entry.name) || foreign(entry.name, prefix === '')) continue;
+      if (isOurs && !isPart(entry.name)) continue;
       const linked = entry.isSymbolicLink() ? await this.#folderBehind(folder, entry.name, through) : undefined;
       if (linked !== undefined) links.set(`${entry.name}/`, linked);
       const isFolder = (entry.isDirectory() || linked !== undefined) && !this.#parts.layout.isObject(key);

@@ -2,6 +2,7 @@ import {assert} from '../../errors/index.ts';
 import {free} from '../../lib/memory.ts';
 import {
   type ByteRange,
+  isKey,
   type Key,
   type ListOptions,
   type ObjectFacts,
@@ -194,6 +195,8 @@ export function sealedStore(
   async function* sorted(listing: AsyncIterable<ObjectFacts>): AsyncGenerator<ObjectFacts> {
     const held: {facts: ObjectFacts; key: Key}[] = [];
     for await (const found of listing) {
+      // A foreign file in the root of a folder.
+      if (!isKey(found.key)) continue;
       if (!found.key.startsWith(manifestPrefixes[0])) {
         yield* released();
         yield found;

@@ -15,6 +15,7 @@ import {join} from 'node:path';
 import {promisify} from 'node:util';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
 import {openDirectoryStore, probeDirectory} from '../../../src/stores/index.ts';
+import {vaultLayout} from '../../../src/vault/index.ts';
 import {storeContract} from '../contract.ts';
 
 const run = promisify(execFile);
@@ -84,6 +85,25 @@ test('files that file systems and file managers create are not listed', async ()
   const listed = [];
   for await (const {key} of store.list('')) listed.push(key);
   expect(listed).toEqual(['my photo.jpg']);
+});
+
+test('what has no key in a folder of the vault is not listed; elsewhere the folder is in use', async () => {
+  const shop = '.backups/collections/shop';
+  for (const path of [`${shop}/one copy`, `${shop}/one`, 'index', 'my photos']) {
+    mkdirSync(join(folder, path), {recursive: true});
+  }
+  const copies = [`${shop}/one copy/manifest`, `${shop}/one/manifest (conflicted copy)`, 'index/abc (1)'];
+  for (const path of [...copies, `${shop}/one/manifest`, 'my photos/1.jpg', 'notes (1).txt']) {
+    writeFileSync(join(folder, path), '1');
+  }
+  const store = await openDirectoryStore({root: folder, create: false, layout: vaultLayout});
+  const keys = async (prefix: string) => {
+    const listed = [];
+    for await (const {key} of store.list(prefix)) listed.push(key);
+    return listed;
+  };
+  expect(await keys('')).toEqual([`${shop}/one/manifest`, 'my photos/1.jpg', 'notes (1).txt']);
+  expect(await keys('.backups/')).toEqual([`${shop}/one/manifest`]);
 });
 
 test('a missing root is created only on request', async () => {

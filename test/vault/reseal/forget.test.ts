@@ -256,3 +256,15 @@ test('backups extend the locks of the newest ring and its slots, and of no older
   );
   vault.close();
 });
+
+test('a foreign file whose name is no key is no object of the vault', async () => {
+  const {store} = await reencrypted();
+  const withFile = wrapStore(store, {
+    async *list(prefix, options) {
+      if (prefix === '') yield {key: 'notes (1).txt', sizeBytes: 1, modifiedAtMs: 0};
+      yield* store.list(prefix, options);
+    },
+  });
+  const {unneeded, needed, unclear} = await forget(withFile, await open(withFile));
+  expect([unneeded.length, needed.size, unclear]).toEqual([2, 0, []]);
+});
