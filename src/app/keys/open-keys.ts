@@ -65,8 +65,10 @@ export async function changeOpenedKeys(deps: Deps, opened: OpenedKeys, change: K
   rememberKeys(deps, place, {vault, slot: unlocked.slot, keys: changed.ring.keys});
   if (!changed.isComplete) {
     deps.warn(
-      'the change is made; bkp doctor --repair writes what is missing, and the next change removes old slots and ' +
-        'rings that no object lock protects any more',
+      changed.isTwice
+        ? 'the change is made, but the slots and rings that it replaces are still in the store: an object lock ' +
+            'protects them, or the access key may not remove objects. The next change that may do so removes them'
+        : 'the change is made, but the store has only one copy of it: bkp doctor --repair writes the other',
     );
   }
   return changed;

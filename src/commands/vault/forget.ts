@@ -42,7 +42,7 @@ function tableOf({stdout}: CommandDeps, keys: readonly OlderKey[]): string {
   return printedTable({columns, rows}, 'pretty', stdout);
 }
 
-function sentences({keys, unclear}: Forgotten, {isTrial}: {isTrial: boolean}): readonly string[] {
+function sentences({keys, unclear, isComplete}: Forgotten, {isTrial}: {isTrial: boolean}): readonly string[] {
   if (keys.length === 0) return ['there are no older keys'];
   if (unclear.length > 0) {
     return [
@@ -61,6 +61,7 @@ function sentences({keys, unclear}: Forgotten, {isTrial}: {isTrial: boolean}): r
         'bkp vault key rotate --reencrypt',
     );
   }
+  if (!isComplete) lines.push('the older rings, which have forgotten keys, are still in the store');
   return lines;
 }
 

@@ -78,11 +78,10 @@ export type KeyChange = {
 export type KeysChanged = {
   ring: Ring;
   added?: SlotInfo;
-  /**
-   * False: the change is made, but a second copy of the ring is missing, or removed slots or rings are still in the
-   * store.
-   */
+  /** False: the change is made, but a second copy of the ring is missing, or what it replaced is still in the store. */
   isComplete: boolean;
+  /** Whether the ring has its second copy. */
+  isTwice: boolean;
 };
 
 /**
@@ -133,8 +132,8 @@ export async function changeKeys(tools: Tools, from: Unlocked, change: KeyChange
   // With one copy of the new ring, the one before it would be all that is left after a loss.
   const unused = put === 'written' ? unusedRings(ring, from.objects) : [];
   const areRemoved = await removeKeyObjects(store, [...outdated, ...unused]).catch(() => false);
-  const isComplete = put === 'written' && areRemoved;
-  return {ring, isComplete, ...(added === undefined ? {} : {added: added.info})};
+  const isTwice = put === 'written';
+  return {ring, isTwice, isComplete: isTwice && areRemoved, ...(added === undefined ? {} : {added: added.info})};
 }
 
 /** The newest one stays in use. */

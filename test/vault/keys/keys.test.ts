@@ -1,4 +1,5 @@
 import {describe, expect, test} from 'vitest';
+import {BkpError} from '../../../src/errors/index.ts';
 import {type Store, wrapStore} from '../../../src/stores/index.ts';
 import {commitmentOf} from '../../../src/vault/crypto/derive.ts';
 import {SealKeys} from '../../../src/vault/crypto/frame.ts';
@@ -242,6 +243,18 @@ describe('a change of the keys', () => {
       expect(await mendKeys(store, vault, {isTrial: true, ring: {}}), `paused at call ${at}`).toEqual([]);
       if (other === undefined) break;
     }
+  });
+
+  test('by an access key that may not remove objects is made, and says that it is not complete', async () => {
+    const {store} = await made();
+    const from = await unlock(store, key(1), {vault});
+    const denied = new BkpError('STORE_DENIED', 'the access key may not remove objects');
+    const appendOnly = wrapStore(store, {delete: () => Promise.reject(denied)});
+    const change = {add: {secret: key(2), label: 'new'}, remove: [from.ring.slots[0]!.id]};
+    expect(await changeKeys(tools(appendOnly), from, change)).toMatchObject({isTwice: true, isComplete: false});
+    const again = await unlock(store, key(2), {vault});
+    expect(await changeKeys(tools(store), again, {forget: []})).toMatchObject({isTwice: true, isComplete: true});
+    expect((await keysOf(store, 'keys/')).filter((name) => name.includes('slots/'))).toHaveLength(2);
   });
 
   test('that ends at any store call leaves a vault that opens with the old or the new secret', async () => {
