@@ -106,8 +106,8 @@ export const commitMutants: readonly Mutant[] = [
   {
     name: 'verdict: the manifest of another writer counts as the noted one',
     file: 'src/vault/lease/verdict.ts',
-    from: 'const isOurs = isThere && (await leaseOf(store, manifest)) === lease;',
-    to: 'const isOurs = isThere;',
+    from: "return (await readManifest(store, manifest)).lease === lease ? 'counts' : 'void';",
+    to: "return 'counts';",
     killedBy: [late, 'a note says nothing about the manifest of another writer under the same key'],
   },
   {
@@ -134,8 +134,8 @@ export const commitMutants: readonly Mutant[] = [
   {
     name: 'verdict: a note goes without one',
     file: 'src/vault/lease/verdict.ts',
-    from: "await unlessDamaged(decide(store, manifest, lease, isOurs ? 'counts' : 'void'));",
-    to: "isOurs ? 'counts' : 'void';",
+    from: 'await unlessDamaged(decide(store, manifest, lease, proposal));',
+    to: 'proposal;',
     killedBy: [killed, 'has made no backup if a cleanup came before the manifest arrives'],
   },
 ];

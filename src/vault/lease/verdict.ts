@@ -1,6 +1,6 @@
 import type {Key, ListOptions, ObjectFacts, Store} from '../../stores/index.ts';
 import {removeIfAllowed} from '../../stores/index.ts';
-import {damaged, unlessDamaged} from '../format/damage.ts';
+import {damaged, isDamage, unlessDamaged} from '../format/damage.ts';
 import {isManifestKey, manifestPrefixes} from '../format/key.ts';
 import {readManifest} from '../format/manifest.ts';
 
@@ -134,6 +134,19 @@ async function leaseOf(store: Store, manifest: Key): Promise<string | undefined>
 }
 
 /**
+ * @returns undefined for a damaged manifest: `void` would be final, also when it can be read again. Until then nothing
+ *   that it needs is removed, because no collector removes anything beside a manifest that it cannot read.
+ */
+async function proposalFor(store: Store, manifest: Key, lease: string): Promise<Verdict | undefined> {
+  try {
+    return (await readManifest(store, manifest)).lease === lease ? 'counts' : 'void';
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    return error.code === 'OBJECT_MISSING' ? 'void' : undefined;
+  }
+}
+
+/**
  * Decides about every unfinished commit. To be called by a collector that holds its lease: the writers of these
  * commits then no longer hold theirs.
  */
@@ -148,8 +161,9 @@ export async function decidePending(store: Store): Promise<void> {
       const {what, manifest, lease} = beside;
       const isThere = present.has(manifest);
       if (what === 'pending') {
-        const isOurs = isThere && (await leaseOf(store, manifest)) === lease;
-        const verdict = await unlessDamaged(decide(store, manifest, lease, isOurs ? 'counts' : 'void'));
+        const proposal = isThere ? await proposalFor(store, manifest, lease) : 'void';
+        if (proposal === undefined) continue;
+        const verdict = await unlessDamaged(decide(store, manifest, lease, proposal));
         // A damaged verdict has decided, and nobody knows how: it hides no manifest, but none may come after this.
         if (verdict === undefined && !isThere) await putVoidForEver(store, manifest, lease);
         settled.push(key);

@@ -339,3 +339,20 @@ test.each(['', 'count', 'voix', 'void\n'])('a verdict %j is damaged, and hides a
   await store.put(manifestKey('late'), manifest);
   expect(await counted(await openOn(store, 2))).toEqual([manifestKey('one'), manifestKey('two')]);
 });
+
+test('nothing is decided about a damaged manifest: it counts when it can be read again', async () => {
+  const store = newStore();
+  const vault = await open(store);
+  const lease = 'a'.repeat(32);
+  await backup(vault, 'one', pieces(1));
+  const pending = pendingKey(manifestKey('two'), lease);
+  const manifest = await sealManifest({...(await vault.manifest(manifestKey('one'))), lease});
+  await store.put(pending, new Uint8Array());
+  await store.put(manifestKey('two'), changed(manifest, 20));
+  await decidePending(store);
+  expect(await keysOf(store, '.backups/')).toContain(pending);
+  await store.put(manifestKey('two'), manifest);
+  await decidePending(store);
+  expect(await keysOf(store, '.backups/')).not.toContain(pending);
+  expect(await counted(await openOn(store, 2))).toEqual([manifestKey('one'), manifestKey('two')]);
+});
