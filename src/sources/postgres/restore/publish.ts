@@ -122,6 +122,10 @@ export async function publishInTransaction(
   const published = (sql: string) => rewrite(sql, new Map(), newNames(tables, targets));
   const lateKeys = outside.filter(({table}) => late.has(table.name));
   for (const one of [...options.waiting, ...lateKeys]) await addOutside(one, published);
+  const unfinished = last.filter((one) => isUnfinished.has(one.table.name) && !isOfOwner(one));
+  const finish = async ({table, sql}: TableStatement) =>
+    leftOut.try(connection, sql, {run: published(sql), of: table.name});
+  for (const one of unfinished.filter(isAccess)) await finish(one);
   // As when the application refreshes them: policies decide what their owners see.
   await connection.run('SET LOCAL row_security = on');
   // Without rows, its query may fail, or ask living tables for long.
@@ -135,9 +139,7 @@ export async function publishInTransaction(
       return {target: targetOf(table), sql: published(withNewName(sql, table, targetOf(table)))};
     });
   await buildLater(connection, steps, {searchPath: options.searchPath, leftOut});
-  for (const {table, sql} of last.filter((one) => isUnfinished.has(one.table.name) && !isOfOwner(one))) {
-    await leftOut.try(connection, sql, {run: published(sql), of: table.name});
-  }
+  for (const one of unfinished) if (!isAccess(one)) await finish(one);
   for (const table of tables) {
     if (!isUnfinished.has(table.name) && !late.has(table.name)) continue;
     const sql = `ANALYZE ${nameOf(targetOf(table))}`;
@@ -146,9 +148,7 @@ export async function publishInTransaction(
       leftOut.tell(table.name, sql, error);
     });
   }
-  for (const {table, sql} of last.filter(isOfOwner)) {
-    await leftOut.try(connection, sql, {run: published(sql), of: table.name});
-  }
+  for (const one of last.filter(isOfOwner)) await finish(one);
   await forgetMade(connection, options.schema);
   await forgetPlan(connection, options.schema);
   await forgetLater(connection, options.schema);
@@ -194,6 +194,10 @@ function isOfOwner({table: {owner, partitionOwners = []}, sql}: TableStatement):
   const revoked = [...sql.matchAll(/^REVOKE .*? FROM ("(?:[^"]|"")*"|[^\s";]+);$/gmsu)].map(([, role]) => role!);
   return revoked.some((role) => [owner, ...partitionOwners].includes(unquoted(role)));
 }
+
+/** It says who may read which rows, and needs no constraint and no index. */
+const isAccess = ({sql}: TableStatement) =>
+  /^(?:GRANT|REVOKE|SET SESSION AUTHORIZATION|CREATE POLICY) |^ALTER TABLE .* ROW LEVEL SECURITY;?$/su.test(sql);
 
 const nameOf = ({schema, table}: StoredTable) => qualified(schema, table);
 
