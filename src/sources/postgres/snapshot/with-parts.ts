@@ -20,6 +20,7 @@ import {type BeginOptions, beginSnapshot, heldBy} from './begin.ts';
 import {tellHiddenReads} from './hidden-reads.ts';
 import {type Partitions, partitionsOf} from './partitions.ts';
 import {requireClosed} from './require-closed.ts';
+import {requireUniqueRows} from './unique-rows.ts';
 
 /**
  * To be raised with every change of what this version makes of the same definitions: increments take over what the
@@ -39,7 +40,8 @@ export type BegunWithParts = {
 /**
  * Begins the transaction of the snapshot, with the schema of the same moment: that of the backup before where nothing
  * has changed since then, because pg_dump and what follows from it are most of a small increment.
- * @throws BkpError `SOURCE_LOCKED` | `BUSY` | `UNSUPPORTED` if no restore could create a table
+ * @throws BkpError `SOURCE_LOCKED` | `BUSY` | `UNSUPPORTED` if no restore could create a table |
+ *   `SOURCE_DAMAGED` if rows have one key that has to be unique
  */
 export async function beginWithParts(
   connection: Connection,
@@ -49,6 +51,7 @@ export async function beginWithParts(
   const {objects = false} = options.asked;
   const {rootOf, parts} =
     (await beginAsBefore(connection, relations, options)) ?? (await beginAnew(connection, relations, options));
+  await requireUniqueRows(connection, relations);
   const {without: _, ...database} = parts.database;
   const without = objects ? await leftBehindOf(connection) : [];
   const facts = without.length === 0 ? database : {...database, without: without.join('\n')};
