@@ -446,7 +446,7 @@ test('rings that a killed command left are removed by the next one, and doctor t
     between: keepsRings,
   });
   expect(JSON.parse(out)).toMatchObject({generation: 3, complete: false});
-  expect(err).toContain('the next change removes old slots and rings');
+  expect(err).toContain('The next change that may do so removes them');
   expect((await bkp(['doctor'], secretOf(first))).out).toContain(
     '2 rings with forgotten keys left: bkp vault key forget',
   );

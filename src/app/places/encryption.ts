@@ -190,6 +190,7 @@ function otherVault({store}: Pick<Place, 'store'>, before: string, now: string):
   return new BkpError('STORE_REFUSED', `${describeStore(store)} holds another encrypted vault than before`, {
     cause: `it was ${before}, it is ${now}`,
     next: 'if it was replaced on purpose, forget the one before: bkp store forget',
+    context: {replaced: 'vault'},
   });
 }
 
@@ -203,6 +204,7 @@ function downgraded({store}: Pick<Place, 'store'>, before: string, now: string):
   return new BkpError('STORE_REFUSED', `the vault in ${describeStore(store)} is not encrypted, but was before`, {
     cause: before === now ? 'its header was replaced' : `vault ${before} was replaced by ${now}`,
     next: 'ask whoever manages the store; if it was replaced on purpose: bkp store forget',
+    context: {replaced: 'vault'},
   });
 }
 

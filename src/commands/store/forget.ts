@@ -31,7 +31,7 @@ async function isThere(deps: CommandDeps, place: Parameters<typeof openVaultAt>[
     return true;
   } catch (error) {
     // Any other failure (a network, a key, damage) does not prove that the vault is gone.
-    if (error instanceof BkpError && error.context.missing === 'vault') return false;
+    if (error instanceof BkpError && [error.context.missing, error.context.replaced].includes('vault')) return false;
     throw error;
   }
 }

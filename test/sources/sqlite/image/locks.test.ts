@@ -120,7 +120,6 @@ test('only RawFile opens a source beside SQLite; other files that open any have 
     'layout/page-layout.ts',
     'restore/place-new-file.ts',
     'restore/restored-content.ts',
-    'restore/staging-record.ts',
     'restore/take-over.ts',
   ]);
 });
