@@ -93,8 +93,12 @@ function argumentsOf(
 }
 
 /** How programs of libpq report it. */
-const lostConnection =
-  /server closed the connection|terminating connection|connection to server|could not (?:receive|send) data|timeout/u;
+// An encoding that every server knows is "invalid" if the connection breaks when pg_dump sets it.
+const lostConnection = new RegExp(
+  'server closed the connection|terminating connection|connection to server|could not (?:receive|send) data|timeout|' +
+    'invalid client encoding "UTF8"',
+  'u',
+);
 
 function dumpFault(message: string, {facts}: Connection): BkpError {
   // The details repeat the query.
