@@ -86,7 +86,7 @@ function listed(objects: ReadonlySet<string>): string {
   return `${named.slice(0, mostNamed).join(', ')}${more}`;
 }
 
-const isGrant = (sql: string) => /^(?:SET SESSION AUTHORIZATION|GRANT|REVOKE) /u.test(sql);
+export const isGrant = (sql: string) => /^(?:SET SESSION AUTHORIZATION|GRANT|REVOKE) /u.test(sql);
 
 /** A grant to one role that does not exist must not take the others with it. */
 function statementsIn(sql: string): readonly string[] {

@@ -15,7 +15,7 @@ import {forgetChecks} from './checks.ts';
 import {forgetPlan} from './continued.ts';
 import {fillLate, type LateRows} from './late-rows.ts';
 import {forgetLater, laterIn, onSomePath} from './later.ts';
-import type {LeftOut} from './left-out.ts';
+import {isGrant, type LeftOut} from './left-out.ts';
 import {forgetMade} from './made.ts';
 import {requireFreeNames} from './obstacles.ts';
 import {createShared} from './shared.ts';
@@ -197,7 +197,7 @@ function isOfOwner({table: {owner, partitionOwners = []}, sql}: TableStatement):
 
 /** It says who may read which rows, and needs no constraint and no index. */
 const isAccess = ({sql}: TableStatement) =>
-  /^(?:GRANT|REVOKE|SET SESSION AUTHORIZATION|CREATE POLICY) |^ALTER TABLE .* ROW LEVEL SECURITY;?$/su.test(sql);
+  isGrant(sql) || /^CREATE POLICY |^ALTER TABLE .* ROW LEVEL SECURITY;?$/su.test(sql);
 
 const nameOf = ({schema, table}: StoredTable) => qualified(schema, table);
 
