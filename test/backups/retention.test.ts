@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {decideRetention, type RetentionCandidate} from '../../src/backups/index.ts';
 import {openCalendar} from '../../src/schedule/index.ts';
+import fc from '../seeds/fast-check.ts';
 
 type Candidate = RetentionCandidate<number>;
 

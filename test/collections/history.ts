@@ -2,12 +2,12 @@ import {mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
-import fc from 'fast-check';
 import {expect} from 'vitest';
 import {type BackupName, createCollection, type FoldLimits} from '../../src/collections/index.ts';
 import {openSource} from '../../src/sources/index.ts';
 import {inProcess} from '../helpers/in-process.ts';
 import {type DatabaseImage, imageOf} from '../helpers/sqlite-compare.ts';
+import fc from '../seeds/fast-check.ts';
 import {changeArbitrary, type RandomTable, tableArbitrary} from '../sources/sqlite/random-tables.ts';
 
 /** Restores a backup of the collection `c` into a new database. */

@@ -1,7 +1,6 @@
 import {chmodSync, mkdirSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {inspect} from 'node:util';
-import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {
   chosenStorage,
@@ -14,6 +13,7 @@ import {
   parseStore,
   storeText,
 } from '../../src/config/index.ts';
+import fc from '../seeds/fast-check.ts';
 import {temporaryHome, writeConfig} from './fixture.ts';
 
 const secrets = 'access_key_id=AKID7;secret_access_key=S3CRET;session_token=T0KEN;';

@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {
   applyRetention,
@@ -8,6 +7,7 @@ import {
   restoreDatabase,
   takeDatabaseBackup,
 } from '../../src/database/index.ts';
+import fc from '../seeds/fast-check.ts';
 import {newStore, noise, open} from '../vault/helpers.ts';
 import {contentOf, FakeDatabase, FakeTarget, surroundings, takeBackup, toRemove} from './fakes.ts';
 

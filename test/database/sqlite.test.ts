@@ -4,7 +4,6 @@ import {mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
-import fc from 'fast-check';
 import {expect, onTestFinished, test} from 'vitest';
 import {
   listDatabaseBackups,
@@ -16,6 +15,7 @@ import {
 } from '../../src/database/index.ts';
 import {openFileSource, openFileTarget, openSource} from '../../src/sources/index.ts';
 import type {Vault} from '../../src/vault/index.ts';
+import fc from '../seeds/fast-check.ts';
 import {newStore, open} from '../vault/helpers.ts';
 import {surroundings, takeBackup, toRemove} from './fakes.ts';
 

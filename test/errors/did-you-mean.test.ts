@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {didYouMean} from '../../src/errors/index.ts';
+import fc from '../seeds/fast-check.ts';
 
 const words = ['BACKUP', 'CREATE', 'RESTORE', 'SET', 'RESET', 'IN'];
 

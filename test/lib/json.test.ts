@@ -3,6 +3,7 @@ import {expect, test} from 'vitest';
 import {faultIn, fromJson} from '../../src/lib/json.ts';
 import {parsed, parsedJson} from '../../src/lib/schema.ts';
 import {randomFrom} from '../helpers/random-from.ts';
+import {seed} from '../seeds/seed.ts';
 
 const fault = (why: string) => new Error(why);
 
@@ -46,7 +47,6 @@ test('a value of another kind is not quoted', () => {
 
 /** Texts near to JSON: of any value, changed in a few places. */
 test('a text has a fault where, and only where, Node finds one', () => {
-  const seed = Math.floor(Math.random() * 2 ** 32);
   const random = randomFrom(seed);
   const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)]!;
   const value = (depth: number): unknown => {

@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {periodText, readPeriod} from '../../src/lib/period.ts';
+import fc from '../seeds/fast-check.ts';
 
 test.each([
   ['3 days', {years: 0, months: 0, days: 3, hours: 0}],

@@ -1,9 +1,9 @@
-import fc from 'fast-check';
 import * as v from 'valibot';
 import {describe, expect, test} from 'vitest';
 import {bodySchema} from '../../src/collections/stored/manifest.ts';
 import {quickCheck} from '../../src/lib/quick-check.ts';
 import {count, name, opaque, parsed, text, time} from '../../src/lib/schema.ts';
+import fc from '../seeds/fast-check.ts';
 
 const chain = '20261121091500Z_full';
 const base = {kind: 'base', backup: chain, rows: 3, data: {stream: 0, segments: 2, wide: {1: 2}}, cuts: 1};

@@ -1,7 +1,7 @@
 import {test} from 'vitest';
+import {seed} from '../seeds/seed.ts';
 import {tryBothForms} from '../sources/sqlite/both-forms.ts';
 
 const runs = 100 * Number(process.env.BKP_TEST_RUNS ?? 1);
-const seed = Number(process.env.BKP_TEST_SEED ?? Date.now() % 1e9);
 
 test(`rows and records of ${runs} databases restore the same, from seed ${seed} on`, () => tryBothForms(runs, seed));

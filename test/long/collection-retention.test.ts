@@ -2,7 +2,6 @@ import {mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
-import fc from 'fast-check';
 import {expect, onTestFinished, test} from 'vitest';
 import {
   alterCollection,
@@ -20,6 +19,7 @@ import type {Vault} from '../../src/vault/index.ts';
 import {type FaultyStore, faultyStore} from '../helpers/faulty-store.ts';
 import {type Bench, inProcess} from '../helpers/in-process.ts';
 import {type DatabaseImage, imageOf} from '../helpers/sqlite-compare.ts';
+import fc from '../seeds/fast-check.ts';
 
 const incremental = {key: 'INCREMENTAL_BACKUP_ENABLED', value: 'true'};
 const keep = (n: number): Setting => ({key: 'KEEP_LATEST', value: String(n)});

@@ -19,13 +19,13 @@ import {expect, onTestFinished, test} from 'vitest';
 import {eventually} from '../helpers/eventually.ts';
 import {collectDatabase, inProcess} from '../helpers/in-process.ts';
 import {expectSame} from '../helpers/sqlite-compare.ts';
+import {seed} from '../seeds/seed.ts';
 import {Random} from '../simulator/random.ts';
 
 // A restore whose process is killed continues where it was when the same restore is asked for again.
 
 const child = join(import.meta.dirname, 'children', 'killed-collection-restore.ts');
 const megabyte = 1024 * 1024;
-const seed = Number(process.env.BKP_TEST_SEED ?? Date.now() % 1e6);
 
 const schema = `
   CREATE TABLE big (id INTEGER PRIMARY KEY, txt TEXT, more BLOB);

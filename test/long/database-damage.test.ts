@@ -6,10 +6,10 @@ import {BkpError} from '../../src/errors/index.ts';
 import {testDeps} from '../helpers/deps.ts';
 import {openDesk} from '../helpers/desk.ts';
 import {runDirectly} from '../helpers/run-directly.ts';
+import {seed} from '../seeds/seed.ts';
 
 // Whatever object of a vault is damaged, nothing says good of a backup of a database that does not come back.
 
-const seed = Number(process.env.BKP_TEST_SEED ?? Date.now() % 1e6);
 const rounds = Number(process.env.BKP_TEST_RUNS ?? 1);
 
 const damages: Record<string, (bytes: Buffer, at: number) => Buffer | undefined> = {

@@ -17,6 +17,7 @@ import {
   tablesIn,
 } from '../helpers/random-history.ts';
 import {imageOf} from '../helpers/sqlite-compare.ts';
+import {seed as firstSeed} from '../seeds/seed.ts';
 import {Random} from '../simulator/random.ts';
 import {mergedModel} from '../sources/sqlite/merge-model.ts';
 
@@ -25,7 +26,6 @@ import {mergedModel} from '../sources/sqlite/merge-model.ts';
 // and with packs missing.
 
 const rounds = Number(process.env.BKP_TEST_RUNS ?? 6);
-const firstSeed = Number(process.env.BKP_TEST_SEED ?? Date.now() % 1e6);
 
 type Wish = {
   point: BackupName;

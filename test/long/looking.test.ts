@@ -3,7 +3,6 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 import {pathToFileURL} from 'node:url';
-import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {
   type BackupName,
@@ -22,6 +21,7 @@ import {openSource} from '../../src/sources/index.ts';
 import type {Vault} from '../../src/vault/index.ts';
 import {inProcess} from '../helpers/in-process.ts';
 import {bits} from '../helpers/sqlite-compare.ts';
+import fc from '../seeds/fast-check.ts';
 import {changeArbitrary, type RandomTable, tableArbitrary} from '../sources/sqlite/random-tables.ts';
 
 // Random tables with several segments, random changes, backups. A SELECT on a backup has the result that it has on a

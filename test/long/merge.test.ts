@@ -1,9 +1,9 @@
 import {join} from 'node:path';
-import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import type {BkpError} from '../../src/errors/index.ts';
 import {SqliteSource} from '../../src/sources/sqlite/index.ts';
 import {expectSame, imageOf} from '../helpers/sqlite-compare.ts';
+import fc from '../seeds/fast-check.ts';
 import {type Form, merge, restore} from '../sources/layers.ts';
 import {Database, expectComesBack, folder, full, increment} from '../sources/sqlite/database.ts';
 import {mergedModel, tryModel} from '../sources/sqlite/merge-model.ts';

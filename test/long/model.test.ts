@@ -12,13 +12,13 @@ import type {RowChange, StoredValue} from '../../src/sources/index.ts';
 import {type TestDeps, testDeps} from '../helpers/deps.ts';
 import {type History, live, quoted, randomHistory, removeHistory, tablesIn} from '../helpers/random-history.ts';
 import {bits, imageOf} from '../helpers/sqlite-compare.ts';
+import {seed as firstSeed} from '../seeds/seed.ts';
 import {Random} from '../simulator/random.ts';
 
 // Databases whose rows and schemas change at random, with copies of the file at each backup. SELECT on a backup, diff
 // and export must give what SQLite and a few lines of JavaScript find in the copies.
 
 const rounds = Number(process.env.BKP_TEST_RUNS ?? 6);
-const firstSeed = Number(process.env.BKP_TEST_SEED ?? Date.now() % 1e6);
 
 async function withHistory(use: (history: History, deps: TestDeps, random: Random) => Promise<void>): Promise<void> {
   for (let seed = firstSeed; seed < firstSeed + rounds; seed++) {

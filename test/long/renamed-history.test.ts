@@ -2,11 +2,11 @@ import {mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
-import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import type {BackupName} from '../../src/collections/index.ts';
 import {collectDatabase, inProcess} from '../helpers/in-process.ts';
 import {type DatabaseImage, imageOf} from '../helpers/sqlite-compare.ts';
+import fc from '../seeds/fast-check.ts';
 import {changeArbitrary, type RandomTable, tableArbitrary} from '../sources/sqlite/random-tables.ts';
 
 // One table of a random history, as of any backup, under any name, beside the living tables and in a new file: its rows

@@ -1,6 +1,6 @@
 import {createHash} from 'node:crypto';
-import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
+import fc from '../seeds/fast-check.ts';
 import {type Backup, baseOf, type KeptSegment, rowsIn, takeFull} from '../sources/layers.ts';
 import {Database, expectComesBack, fullOfRows as full, increment} from '../sources/sqlite/database.ts';
 

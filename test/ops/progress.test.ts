@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import {afterAll, beforeAll, expect, test} from 'vitest';
 import type {Journal, Progress} from '../../src/ops/index.ts';
 import {believable, percentOf, rateMeter} from '../../src/ops/progress.ts';
+import fc from '../seeds/fast-check.ts';
 import {makeHome, newOperation} from './home.ts';
 
 const home = makeHome();

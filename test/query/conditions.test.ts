@@ -1,8 +1,8 @@
 import {DatabaseSync} from 'node:sqlite';
-import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {backupTablesIn} from '../../src/query/backup-tables.ts';
 import type {Condition} from '../../src/query/conditions.ts';
+import fc from '../seeds/fast-check.ts';
 
 const runs = 400 * Number(process.env.BKP_TEST_RUNS ?? 1);
 

@@ -1,8 +1,8 @@
 import {DatabaseSync} from 'node:sqlite';
-import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {tokensOf} from '../../src/lib/sqlite-tokens.ts';
 import {rewrite} from '../../src/query/rewrite.ts';
+import fc from '../seeds/fast-check.ts';
 
 const names = {views: new Set(['backups', 'operations']), bare: new Set(['backup_instance_name'])};
 

@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {openSchedule} from '../../src/schedule/index.ts';
+import fc from '../seeds/fast-check.ts';
 
 const newYear = '2026-01-01T00:00:00Z';
 

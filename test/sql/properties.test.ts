@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {BkpError} from '../../src/errors/index.ts';
 import {backupRef, isComplete, keywords, type Name, parse} from '../../src/sql/index.ts';
+import fc from '../seeds/fast-check.ts';
 import {type Printable, print} from './print.ts';
 
 const anyText = fc.string({unit: 'binary', maxLength: 12});

@@ -1,8 +1,8 @@
-import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {widthOf} from '../../src/lib/text.ts';
 import {shorten, wrap} from '../../src/lib/wrap.ts';
 import {padTo} from '../../src/ui/text.ts';
+import fc from '../seeds/fast-check.ts';
 
 test('padding counts terminal columns, not characters', () => {
   expect(padTo('注', 4)).toBe('注  ');

@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {decide, type Situation, upcoming} from '../../../src/app/schedules/decide.ts';
+import fc from '../../seeds/fast-check.ts';
 
 const at = (text: string) => Date.parse(`2026-01-${text}Z`);
 const nightly = {schedule: '0 2 * * *', incremental: true};

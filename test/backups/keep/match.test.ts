@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {type KeepMatch, type KeepRules, matchRules} from '../../../src/backups/keep/index.ts';
 import {openCalendar} from '../../../src/schedule/index.ts';
+import fc from '../../seeds/fast-check.ts';
 
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;

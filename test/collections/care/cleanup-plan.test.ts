@@ -1,8 +1,8 @@
-import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {cleanUp, planCleanup} from '../../../src/collections/index.ts';
 import {openMemoryStore} from '../../../src/stores/index.ts';
 import {openVault, type Recipe} from '../../../src/vault/index.ts';
+import fc from '../../seeds/fast-check.ts';
 import {noise, readAll} from '../../vault/helpers.ts';
 
 // The dry run of a cleanup against the cleanup.

@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {renderFamilies} from '../../../src/commands/metrics/exposition.ts';
 import {readMetrics} from '../../helpers/prometheus.ts';
+import fc from '../../seeds/fast-check.ts';
 
 test('the exposition format, byte by byte', () => {
   const families = [

@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {parameterNames} from '../../../src/config/addresses/postgres/parameters.ts';
 import {describeSource, parseSource} from '../../../src/config/index.ts';
+import fc from '../../seeds/fast-check.ts';
 
 const parametersOf = (text: string) => {
   const address = parseSource(text, '/work');

@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {describeSource, parseSource} from '../../../src/config/index.ts';
+import fc from '../../seeds/fast-check.ts';
 
 test.each([
   ['sqlite::path=./app.db', '/work dir/app.db'],

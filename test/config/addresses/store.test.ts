@@ -1,7 +1,7 @@
 import {inspect} from 'node:util';
-import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {describeStore, parseStore, type StoreAddress, sameStore} from '../../../src/config/index.ts';
+import fc from '../../seeds/fast-check.ts';
 
 const plain = {kind: 's3', bucket: 'shop', root: '', caBuiltinRoots: true} as const;
 

@@ -1,12 +1,12 @@
 import {join} from 'node:path';
 import {expect, test} from 'vitest';
+import {seed} from '../../seeds/seed.ts';
 import {Random} from '../../simulator/random.ts';
 import {folder} from '../../sources/sqlite/database.ts';
 import {cellsOf, DamagedFile, headerOf, makeDatabase, pageBytes} from './pages.ts';
 import {tryBackup, tryRestore} from './try.ts';
 
 const flips = 200 * Number(process.env.BKP_TEST_RUNS ?? 1);
-const seed = Number(process.env.BKP_TEST_SEED ?? Date.now() % 1e9);
 
 /** Half of the flips hit what SQLite finds its way by: headers, pointers, the beginnings of cells. */
 function randomPlace(file: DamagedFile, random: Random): {page: number; at: number} {

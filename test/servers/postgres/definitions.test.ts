@@ -10,6 +10,7 @@ import type {Connection} from '../../../src/sources/postgres/connection/connecti
 import {resolveConnection} from '../../../src/sources/postgres/connection/resolve.ts';
 import {fixSettings} from '../../../src/sources/postgres/connection/session.ts';
 import {randomFrom} from '../../helpers/random-from.ts';
+import {seed} from '../../seeds/seed.ts';
 import {type Cluster, clusterOfFile, type TestDatabase} from './cluster.ts';
 import {randomSchema} from './random-schema.ts';
 
@@ -17,7 +18,6 @@ import {randomSchema} from './random-schema.ts';
 // what pg_dump writes must change the hash.
 
 const clusters = {15: clusterOfFile(15), 18: clusterOfFile(18)};
-const seed = Number(process.env.BKP_SEED ?? Date.now() % 1e6);
 
 async function emptyDatabase(cluster: Cluster): Promise<TestDatabase> {
   const database = await cluster.create();

@@ -3,6 +3,7 @@ import {BkpError} from '../../../src/errors/index.ts';
 import type {Choice} from '../../../src/sources/index.ts';
 import type {PostgresSource} from '../../../src/sources/postgres/index.ts';
 import {randomFrom} from '../../helpers/random-from.ts';
+import {seed as firstSeed} from '../../seeds/seed.ts';
 import {clusterOfFile, type TestDatabase} from './cluster.ts';
 import {statementsOf} from './dumped.ts';
 import {type EmptyBackup, restoreSchema, takeSchema} from './empty-backup.ts';
@@ -13,7 +14,6 @@ import {randomSchema} from './random-schema.ts';
 
 const clusters = {15: clusterOfFile(15), 18: clusterOfFile(18)};
 const runs = Number(process.env.BKP_TEST_RUNS ?? 8);
-const firstSeed = Number(process.env.BKP_TEST_SEED ?? Date.now() % 1e6);
 
 /** A statement that the server refuses is none. */
 async function fill(database: TestDatabase, statements: readonly string[]): Promise<void> {

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import {expect, test} from 'vitest';
 import type {BkpError} from '../../../src/errors/index.ts';
+import {seed as firstSeed} from '../../seeds/seed.ts';
 import {Random} from '../../simulator/random.ts';
 import {type Backup, merge, takeFull, takeIncrement} from '../../sources/layers.ts';
 import {clusterOfFile, type TestDatabase} from './cluster.ts';
@@ -13,7 +14,6 @@ import {anyAlteration, anyChange, quoted, type RandomTables, randomTables, types
 // server may refuse them.
 
 const rounds = Number(process.env.BKP_TEST_RUNS ?? 12);
-const firstSeed = Number(process.env.BKP_TEST_SEED ?? Date.now() % 1e6);
 const mergesOfRound = 4;
 const cluster = clusterOfFile('contrib');
 /** That of the increments that are compared. */

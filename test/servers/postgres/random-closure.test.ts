@@ -1,6 +1,7 @@
 import {expect, onTestFinished, test} from 'vitest';
 import {BkpError} from '../../../src/errors/index.ts';
 import {randomFrom} from '../../helpers/random-from.ts';
+import {seed as firstSeed} from '../../seeds/seed.ts';
 import {clusterOfFile, type TestDatabase} from './cluster.ts';
 import {statementsOf} from './dumped.ts';
 import {type EmptyBackup, restoreSchema, takeSchema} from './empty-backup.ts';
@@ -10,7 +11,6 @@ import {randomSchema} from './random-schema.ts';
 
 const clusters = {15: clusterOfFile(15), 18: clusterOfFile(18)};
 const cases = 12 * Number(process.env.BKP_TEST_RUNS ?? 1);
-const firstSeed = Number(process.env.BKP_SEED ?? Date.now() % 1e6);
 
 /** Statements that the server refuses are none. */
 async function fill(database: TestDatabase, random: () => number): Promise<void> {

@@ -1,6 +1,7 @@
 import {expect, onTestFinished, test, vi} from 'vitest';
 import type {Snapshot, TableSource} from '../../../src/sources/index.ts';
 import {Connection} from '../../../src/sources/postgres/connection/connection.ts';
+import {seed} from '../../seeds/seed.ts';
 import {type Backup, restore, takeFull, takeIncrement} from '../../sources/layers.ts';
 import {clusterOfFile, type TestDatabase} from './cluster.ts';
 import {compared, differences, retried} from './increments.ts';
@@ -11,7 +12,6 @@ import {faultsOf, ledgerSchema, ledgerTables, replaceBatch, Writers} from './wri
 const cluster = clusterOfFile('contrib');
 const owner = 'collection-1';
 const seconds = Number(process.env.BKP_WRITERS_SECONDS ?? 20);
-const seed = Number(process.env.BKP_SEED ?? Date.now() % 1e6);
 
 async function databaseWith(schema: string): Promise<TestDatabase> {
   const database = await cluster().create();
@@ -186,7 +186,7 @@ test('ranges that have not changed are not read, and are if the server may have 
 
 /** @param work called while the writers write */
 async function beside(database: TestDatabase, work: () => Promise<void>): Promise<void> {
-  console.log(`seed ${seed}: BKP_SEED=${seed} repeats the writers`);
+  console.log(`seed ${seed}: BKP_TEST_SEED=${seed} repeats the writers`);
   const stopped = new AbortController();
   const writers = writeToRanges(cluster(), database.name, {seed, signal: stopped.signal});
   try {
@@ -198,7 +198,7 @@ async function beside(database: TestDatabase, work: () => Promise<void>): Promis
 }
 
 test('no increment by reading loses a change of concurrent transactions, whatever they do', async () => {
-  console.log(`seed ${seed}: BKP_SEED=${seed} repeats the writers`);
+  console.log(`seed ${seed}: BKP_TEST_SEED=${seed} repeats the writers`);
   const database = await databaseWith(`${ledgerSchema} ${replaceBatch(3)}`);
   const source = scanned(database);
   const writers = new Writers(cluster(), database.name, {count: 8, seed});

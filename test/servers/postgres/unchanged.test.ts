@@ -1,5 +1,6 @@
 import {describe, expect, onTestFinished, test} from 'vitest';
 import type {BaseStream, Cuts, Mark, Snapshot} from '../../../src/sources/index.ts';
+import {seed} from '../../seeds/seed.ts';
 import {clusterOfFile, type TestDatabase} from './cluster.ts';
 import {rangesSchema, rangesTables, writeToRanges} from './ranges.ts';
 
@@ -169,8 +170,7 @@ describe('ranges that did not change', () => {
   });
 
   test('are never taken for unchanged beside concurrent writers', async () => {
-    const seed = Number(process.env.BKP_SEED ?? Date.now() % 1e6);
-    console.log(`seed ${seed}: BKP_SEED=${seed} repeats the writers`);
+    console.log(`seed ${seed}: BKP_TEST_SEED=${seed} repeats the writers`);
     const database = await filled();
     const stopped = new AbortController();
     const writers = writeToRanges(cluster(), database.name, {seed, signal: stopped.signal});

@@ -1,5 +1,6 @@
 import {expect, onTestFinished, test, vi} from 'vitest';
 import {Connection} from '../../../src/sources/postgres/connection/connection.ts';
+import {seed} from '../../seeds/seed.ts';
 import {restore, takeFull, takeIncrement} from '../../sources/layers.ts';
 import {clusterOfFile, type TestDatabase} from './cluster.ts';
 import {compared, retried} from './increments.ts';
@@ -13,8 +14,7 @@ const seconds = Number(process.env.BKP_WRITERS_SECONDS ?? 60);
 const mistakeSeconds = Math.max(seconds, 240);
 
 async function written(odds: WriterOptions['odds'] = {}) {
-  const seed = Number(process.env.BKP_SEED ?? Date.now() % 1e6);
-  console.log(`seed ${seed}: BKP_SEED=${seed} repeats the writers`);
+  console.log(`seed ${seed}: BKP_TEST_SEED=${seed} repeats the writers`);
   const database = await cluster().create();
   onTestFinished(() => database.close());
   await database.exec(`${ledgerSchema} ${replaceBatch(3)}`);

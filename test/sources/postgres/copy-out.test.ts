@@ -9,6 +9,7 @@ import {expect, onTestFailed, onTestFinished, test} from 'vitest';
 import {CopyOut} from '../../../src/sources/postgres/connection/copy-out.ts';
 import {LendingSocket} from '../../../src/sources/postgres/connection/lending-socket.ts';
 import {randomFrom} from '../../helpers/random-from.ts';
+import {seed} from '../../seeds/seed.ts';
 
 const message = (type: string, content: Buffer) => {
   const header = Buffer.alloc(5);
@@ -56,7 +57,6 @@ for (const [name, open] of [
   ['a stream of reads of their own', plainStream],
 ] as const) {
   test(`rows of any size arrive whole, wherever ${name} cuts their messages`, async () => {
-    const seed = Math.floor(Math.random() * 2 ** 32);
     onTestFailed(() => console.error(`seed ${seed}`));
     const random = randomFrom(seed);
     const below = (limit: number) => Math.floor(random() * limit);

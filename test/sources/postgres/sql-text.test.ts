@@ -1,10 +1,10 @@
-import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {quoteBytes, quoteIdent} from '../../../src/sources/postgres/connection/quote.ts';
 import {entriesOf} from '../../../src/sources/postgres/schema/entries.ts';
 import {asIdent, movedKeys, moveKey, rewrite} from '../../../src/sources/postgres/schema/rewrite.ts';
 import {tokensOf} from '../../../src/sources/postgres/schema/tokens.ts';
 import {countRows, lastKey} from '../../../src/sources/postgres/segments/copy-text.ts';
+import fc from '../../seeds/fast-check.ts';
 
 test('the tokens of a text are the text', () => {
   const piece = fc.oneof(

@@ -1,8 +1,8 @@
 import {join} from 'node:path';
-import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {SqliteSource} from '../../../src/sources/sqlite/index.ts';
 import {imageOf} from '../../helpers/sqlite-compare.ts';
+import fc from '../../seeds/fast-check.ts';
 import {type Backup, type Form, restore, takeFull} from '../layers.ts';
 import {Database, folder, full, increment} from './database.ts';
 import {attempt, changeArbitrary, tableArbitrary} from './random-tables.ts';

@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import {expect} from 'vitest';
+import fc from '../../seeds/fast-check.ts';
 import {type Backup, type Form, streamsOf, takeFull, takeIncrement} from '../layers.ts';
 import {Database, expectComesBack, full, increment, owner} from './database.ts';
 import {attempt, changeArbitrary, type RandomTable, tableArbitrary} from './random-tables.ts';

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../../seeds/fast-check.ts';
 import type {Database} from './database.ts';
 
 /** Random tables and random statements on them; most statements conflict with something, on purpose. */

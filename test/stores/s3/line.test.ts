@@ -1,13 +1,13 @@
 import {afterEach, expect, test} from 'vitest';
 import {type FaultProxy, startFaultProxy} from '../../helpers/fault-proxy.ts';
 import {randomFrom} from '../../helpers/random-from.ts';
+import {seed} from '../../seeds/seed.ts';
 import {fakeServer, storeOn} from './fixture.ts';
 
 let proxy: FaultProxy | undefined;
 afterEach(async () => proxy?.close());
 
 test('over a connection that breaks often, every byte arrives and every name has one writer', async () => {
-  const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
   console.log(`seed ${seed}`);
   const random = randomFrom(seed);
   const server = await fakeServer();

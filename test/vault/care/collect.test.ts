@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
 import {openMemoryStore} from '../../../src/stores/index.ts';
 import type {Recipe, Vault} from '../../../src/vault/index.ts';
+import fc from '../../seeds/fast-check.ts';
 import {
   backup,
   changed,

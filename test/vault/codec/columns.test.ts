@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {joinRecords, mostColumnBytes, type RecordKind, splitRecords} from '../../../src/vault/codec/columns/columns.ts';
 import {wasm} from '../../../src/vault/codec/columns/wasm.js';
+import fc from '../../seeds/fast-check.ts';
 import {anyRows, columnsOf, hasLongHeader, recordsOf, shopRows, tableRows} from './records.ts';
 
 /** For a change of the code: `BKP_PROPERTY_RUNS=100000 npx vitest run test/vault/codec/columns.test.ts`. */

@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
 import {decodeChunk} from '../../../src/vault/codec/decode.ts';
 import {ChunkEncoder} from '../../../src/vault/codec/encode.ts';
@@ -14,6 +13,7 @@ import {
 import type {Scale} from '../../../src/vault/codec/numbers/numbers.ts';
 import {chunkEncodings} from '../../../src/vault/format/entry.ts';
 import {chunkId} from '../../../src/vault/format/hash.ts';
+import fc from '../../seeds/fast-check.ts';
 import {noise} from '../helpers.ts';
 
 /** As the format defines it, number by number. */

@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
 import type {RecordKind} from '../../../src/vault/codec/columns/columns.ts';
 import {decodeChunk, decodeChunkInto, type StoredBase} from '../../../src/vault/codec/decode.ts';
@@ -7,6 +6,7 @@ import {chunkEncodings} from '../../../src/vault/format/entry.ts';
 import {chunkId} from '../../../src/vault/format/hash.ts';
 import {compressNow} from '../../../src/vault/format/zstd.ts';
 import type {Recipe, Vault} from '../../../src/vault/index.ts';
+import fc from '../../seeds/fast-check.ts';
 import {backup, changed, findings, manifestKey, manifestOf, newStore, noise, open, readAll} from '../helpers.ts';
 import {anyRows, columnsOf, type RecordValues, recordsOf, shopRows} from './records.ts';
 

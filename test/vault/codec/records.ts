@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import type {RecordKind} from '../../../src/vault/codec/columns/columns.ts';
+import fc from '../../seeds/fast-check.ts';
 
 // Records as SQLite's b-trees hold them: https://www.sqlite.org/fileformat2.html#record_format
 

@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {isKey} from '../../../src/stores/index.ts';
 import {encodeName} from '../../../src/vault/index.ts';
+import fc from '../../seeds/fast-check.ts';
 
 test.each([
   ['shop', 'shop'],

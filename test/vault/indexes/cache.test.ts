@@ -2,10 +2,10 @@ import {copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
-import fc from 'fast-check';
 import {afterEach, beforeEach, expect, test} from 'vitest';
 import {openDirectoryStore, type Store} from '../../../src/stores/index.ts';
 import {faultyStore} from '../../helpers/faulty-store.ts';
+import fc from '../../seeds/fast-check.ts';
 import {backup, changed, findings, keysOf, manifestKey, newStore, noise, open, readAll} from '../helpers.ts';
 
 let folder: string;

@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {chunkEncodings, type Entry, type PackListing} from '../../../src/vault/format/entry.ts';
 import {chunkId, hashHex} from '../../../src/vault/format/hash.ts';
@@ -6,6 +5,7 @@ import type {IndexId} from '../../../src/vault/format/key.ts';
 import {CacheFile} from '../../../src/vault/indexes/cache-file.ts';
 import {ChunkTables} from '../../../src/vault/indexes/chunk-tables.ts';
 import type {PackId} from '../../../src/vault/types.ts';
+import fc from '../../seeds/fast-check.ts';
 
 /** Few chunks, so that most are in several packs. */
 const chunk = (number: number) => chunkId(Buffer.of(number));

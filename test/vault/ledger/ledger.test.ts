@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import type {Store} from '../../../src/stores/index.ts';
 import type {Recipe, Vault} from '../../../src/vault/index.ts';
+import fc from '../../seeds/fast-check.ts';
 import {type FakeClock, fakeClock, keysOf, manifestKey, manifestOf, newStore, noise, open} from '../helpers.ts';
 
 // What was verified when, and how a budget is spent.

@@ -1,9 +1,9 @@
-import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
 import type {Store} from '../../../src/stores/index.ts';
 import {readPackTable} from '../../../src/vault/format/pack.ts';
 import type {ChunkId, PackId, Recipe, Vault} from '../../../src/vault/index.ts';
 import {type Fault, faultyStore} from '../../helpers/faulty-store.ts';
+import fc from '../../seeds/fast-check.ts';
 import {
   backup,
   changed,

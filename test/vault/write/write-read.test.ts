@@ -1,8 +1,8 @@
-import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {BkpError} from '../../../src/errors/index.ts';
 import {wrapStore} from '../../../src/stores/index.ts';
 import type {ChunkId, Piece} from '../../../src/vault/index.ts';
+import fc from '../../seeds/fast-check.ts';
 import {
   backup,
   changed,

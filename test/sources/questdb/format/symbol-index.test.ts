@@ -12,6 +12,7 @@ import {
   measureIndex,
   valueFileBytes,
 } from '../../../../src/sources/questdb/format/symbol-index.ts';
+import {seed} from '../../../seeds/seed.ts';
 
 let folder: string;
 beforeAll(() => {
@@ -68,8 +69,6 @@ class ServersIndex {
     return bytes;
   }
 }
-
-const seed = Number(process.env.BKP_TEST_SEED ?? Math.floor(Math.random() * 2 ** 31));
 
 /** Numbers from 0 (inclusive) to 1 (exclusive), determined by the seed. */
 function randomFrom(start: number): () => number {

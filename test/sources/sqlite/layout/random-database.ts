@@ -1,5 +1,5 @@
 import type {SQLInputValue} from 'node:sqlite';
-import fc from 'fast-check';
+import fc from '../../../seeds/fast-check.ts';
 import {createDatabase, type FileOptions} from './target.ts';
 
 /** Page sizes that SQLite knows. */

@@ -4,10 +4,10 @@ import {RowidChunks} from '../../../../src/sources/sqlite/pages/rowid-chunks.ts'
 import {rowidRanges} from '../../../../src/sources/sqlite/pages/rowid-ranges.ts';
 import {leastRowid, mostRowid} from '../../../../src/sources/sqlite/pages/walk.ts';
 import {TakeRows} from '../../../../src/sources/take-rows.ts';
+import {seed} from '../../../seeds/seed.ts';
 import {Random} from '../../../simulator/random.ts';
 
 // Chunks of invented records. BKP_TEST_SEED chooses them, BKP_TEST_RUNS multiplies them.
-const seed = Number(process.env.BKP_TEST_SEED ?? Date.now() % 1e6);
 const rounds = 20 * Number(process.env.BKP_TEST_RUNS ?? 1);
 const mebibyte = 1024 * 1024;
 

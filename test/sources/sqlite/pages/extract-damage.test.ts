@@ -5,6 +5,7 @@ import {expect, onTestFinished, test} from 'vitest';
 import {PageFault} from '../../../../src/sources/sqlite/pages/page-fault.ts';
 import type {PageFiles} from '../../../../src/sources/sqlite/pages/page-files.ts';
 import {noPageVisited} from '../../../../src/sources/sqlite/pages/visited-pages.ts';
+import {seed} from '../../../seeds/seed.ts';
 import {folder} from '../database.ts';
 import {LocalExtractor} from './extract-all.ts';
 import {decodeRecords} from './extract-records.ts';
@@ -344,7 +345,6 @@ test('a file that ends before a page of the tree', () => {
 /** BKP_TEST_RUNS multiplies the cases, BKP_TEST_SEED repeats them. */
 const scale = Number(process.env.BKP_TEST_RUNS ?? 1);
 const runs = 60 * scale;
-const seed = Number(process.env.BKP_TEST_SEED ?? Math.floor(Math.random() * 2 ** 31));
 
 const title = `changed bytes are a fault, or no record is missing and the rows are SQLite's own (seed ${seed})`;
 test(title, {timeout: 120_000 * scale}, () => {

@@ -1,6 +1,6 @@
 import {closeSync, openSync, readSync, writeSync} from 'node:fs';
 import {DatabaseSync} from 'node:sqlite';
-import fc from 'fast-check';
+import fc from '../../../seeds/fast-check.ts';
 import type {Encoding} from './extract-records.ts';
 
 /** Random databases whose pages hold everything that a b-tree can hold. */

@@ -3,11 +3,11 @@ import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 import {expect, test} from 'vitest';
 import {SqliteSource} from '../../../../src/sources/sqlite/index.ts';
+import {seed} from '../../../seeds/seed.ts';
 import {Random} from '../../../simulator/random.ts';
 import {takeFull} from '../../layers.ts';
 import {folder} from '../database.ts';
 
-const seed = Number(process.env.BKP_TEST_SEED ?? Date.now() % 1e9);
 const runs = Math.ceil(6 * Number(process.env.BKP_TEST_RUNS ?? 1));
 
 /** SQL of values whose order is easily mistaken. */

@@ -4,6 +4,7 @@ import {DatabaseSync} from 'node:sqlite';
 import {describe, expect, test} from 'vitest';
 import {BkpError} from '../../../../src/errors/index.ts';
 import {SqliteSource} from '../../../../src/sources/sqlite/index.ts';
+import {seed} from '../../../seeds/seed.ts';
 import {Random} from '../../../simulator/random.ts';
 import {folder} from '../database.ts';
 import {localRecords} from './local-records.ts';
@@ -124,7 +125,6 @@ test('rowids of a page that belong to another one, or do not ascend, are damage'
 // BKP_TEST_SEED chooses the bytes, BKP_TEST_RUNS multiplies them.
 test('a flipped byte of an inner page is found, or changes no record', async () => {
   const path = newDatabase();
-  const seed = Number(process.env.BKP_TEST_SEED ?? Date.now() % 1e6);
   const random = new Random(seed);
   const whole = await localRecords(path, 't');
   const pages = ['t', 't_a'].flatMap((name) => innerPages(path, name));

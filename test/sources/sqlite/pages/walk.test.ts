@@ -1,11 +1,11 @@
 import {mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
-import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {SqliteSource} from '../../../../src/sources/sqlite/index.ts';
 import {noPageVisited} from '../../../../src/sources/sqlite/pages/visited-pages.ts';
 import {walkTree} from '../../../../src/sources/sqlite/pages/walk.ts';
+import fc from '../../../seeds/fast-check.ts';
 import {LocalExtractor} from './extract-all.ts';
 import {contents, makeDatabase, shapeArbitrary} from './extract-tables.ts';
 import {keyRuns, mostRowid, openFiles, readTree, rowidRuns} from './extract-trees.ts';

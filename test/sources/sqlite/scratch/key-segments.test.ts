@@ -1,10 +1,10 @@
-import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import type {KeyCondition} from '../../../../src/sources/index.ts';
 import {requireTable} from '../../../../src/sources/sqlite/catalog/catalog.ts';
 import {Connection, type Value} from '../../../../src/sources/sqlite/engine/connection.ts';
 import {boundaryColumns, boundaryOf} from '../../../../src/sources/sqlite/rows/boundary.ts';
 import {KeySegments, ownKeyTree} from '../../../../src/sources/sqlite/scratch/key-segments.ts';
+import fc from '../../../seeds/fast-check.ts';
 
 const runs = 300 * Number(process.env.BKP_TEST_RUNS ?? 1);
 
