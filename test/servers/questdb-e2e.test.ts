@@ -219,3 +219,36 @@ test('a table in another volume and a partition that is a link are restored as o
   const found = readdirSync(join(root, 'db'), {recursive: true, withFileTypes: true});
   expect(found.filter((entry) => entry.isSymbolicLink())).toEqual([]);
 });
+
+test('a table that the server forgot when it started is named by each backup', async () => {
+  const own = await QuestDbServer.start();
+  onTestFinished(() => own.remove());
+  for (const [name, kind] of [
+    ['logged', 'WAL'],
+    ['direct', 'BYPASS WAL'],
+    ['moved', 'WAL'],
+    ['dropped', 'WAL'],
+    ['kept', 'WAL'],
+  ] as const) {
+    await own.sql(`CREATE TABLE ${name} (ts TIMESTAMP, n LONG) TIMESTAMP(ts) PARTITION BY DAY ${kind}`);
+    await own.sql(`INSERT INTO ${name} VALUES ('2026-01-01', 1)`);
+  }
+  await own.applied();
+  const db = join(own.root, 'db');
+  const folderOf = (table: string) => readdirSync(db).find((name) => name.split('~')[0] === table)!;
+  const [logged, direct, moved] = ['logged', 'direct', 'moved'].map(folderOf);
+  await own.end();
+  for (const folder of [logged, direct]) rmSync(join(db, folder!, '_txn'));
+  renameSync(join(db, moved!), join(own.root, 'volume'));
+  symlinkSync(join(own.root, 'not-mounted'), join(db, moved!));
+  await own.start();
+  await own.sql('DROP TABLE dropped');
+  const desk = openDesk({BKP_SOURCE: `questdb::root=${own.root};http=${own.url}`});
+  for (const _ of ['full', 'next']) {
+    await desk.bkp('sql', '--wait', 'BACKUP DATABASE');
+    const {stdout} = await desk.any('operation', 'get', 'last', '--format', 'json');
+    const named = [logged, direct, moved].filter((folder) => stdout.includes(`db/${folder} looks like a table`));
+    expect(named, stdout).toEqual([logged, direct, moved]);
+    expect(stdout).not.toMatch(/db\/(kept|dropped)/);
+  }
+});

@@ -4,6 +4,9 @@ import {ColumnVersions} from './column-versions.ts';
 import {decodeMeta, type TableMeta} from './meta.ts';
 import {decodeTxn, type TableTxn} from './txn.ts';
 
+/** Files that each table has, and nothing else below `db`. A dropped table may keep its `txn_seq` for a while. */
+export const tableMarks = ['_txn', '_meta', '_cv', '_name'];
+
 /** One table at the time of the backup. */
 export type TableState = {
   /** The name that users write. */

@@ -8,6 +8,7 @@ import {Checkpoint} from '../server/checkpoint.ts';
 import type {Processes} from '../server/holder.ts';
 import {type QuestDbHttp, serverVersion} from '../server/http.ts';
 import {pathOfOwnRoot} from '../server/own-root.ts';
+import {forgottenTables} from './forgotten-tables.ts';
 import {type Listing, listFolder, missingFile} from './list-file.ts';
 import type {ListedFile} from './listed-file.ts';
 import {Moment} from './moment.ts';
@@ -37,6 +38,9 @@ export async function freezeLive(
     signal.throwIfAborted();
     await requireOwnRoot(http, root, checkpoint.startedAtMicros);
     const tables = await readCheckpointTables(root);
+    for (const folder of await forgottenTables(http, join(root, 'db'), tables)) {
+      notice(`db/${folder} looks like a table, but the server lists none there: it is not in the backup`);
+    }
     if (!certain) notice('the file system of the root does not record all changes: every backup reads every file');
     const {startedAtMicros} = checkpoint;
     const listing: Listing = {

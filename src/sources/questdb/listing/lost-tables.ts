@@ -4,10 +4,8 @@ import {join} from 'node:path';
 import {BkpError} from '../../../errors/index.ts';
 import {isAbsent, unreadable} from '../format/bytes.ts';
 import {type Registry, readRegistry} from '../format/registry.ts';
-import type {TableState} from '../format/table.ts';
+import {type TableState, tableMarks} from '../format/table.ts';
 
-/** Files that each table has, and nothing else below `db`. A dropped table may keep its `txn_seq` for a while. */
-const marks = ['_txn', '_meta', '_cv', '_name'];
 /** Files that a server creates when it starts for the first time. */
 const ofServer = /^(tables\.d\.\d+|_tab_index\.d)$/;
 
@@ -51,8 +49,8 @@ async function whyNoTable(
     return isLink && !existsSync(path) ? leadsNowhere(folder, await readlink(path)) : undefined;
   }
   const name = registry.tables.get(folder);
-  if (name === undefined && !marks.some((mark) => names.includes(mark))) return undefined;
-  const missing = marks.find((mark) => !names.includes(mark)) ?? '_meta';
+  if (name === undefined && !tableMarks.some((mark) => names.includes(mark))) return undefined;
+  const missing = tableMarks.find((mark) => !names.includes(mark)) ?? '_meta';
   return new BkpError('SOURCE_DAMAGED', `table ${name ?? folder} has lost db/${folder}/${missing}`, {
     cause: 'a table without it cannot be read, and would be missing in the backup',
     next: `restore the table from an earlier backup; if it is not needed, move the folder out of db`,
