@@ -143,3 +143,20 @@ test.skipIf(!mayMount)('bkp reports a full or read-only home, or works without i
   expect(refused.stderr).toMatch(/the journal .* cannot be used \(UNAVAILABLE\)\n.*\nnext: /);
   expect((await backupsOf(desk)).length).toBeGreaterThan(1);
 });
+
+test.skipIf(!mayMount)('a plan of a whole database, and its restore, say that the space may not suffice', async () => {
+  const desk = openDesk(`${schema} UPDATE t SET bytes = randomblob(20000)`);
+  const disk = smallDisk(join(desk.folder, 'disk'), 1024 * kibi);
+  const bkp = (...args: string[]) => desk.bkp('--store', `fs::root=${join(desk.folder, 'objects')}`, ...args);
+  expect(await bkp('sql', '--wait', 'BACKUP DATABASE')).toMatchObject({status: 0});
+  const target = join(disk.folder, 'new.db');
+  const short = /^bkp: the space may not suffice: about 2\.\d MiB needed in .*disk\/new\.db, 1\.0 MiB free$/m;
+  const plan = await bkp('sql', `RESTORE DATABASE INTO '${target}' WITH (DRY_RUN='true')`);
+  expect(plan.status).not.toBe(0);
+  expect(plan.stderr).toMatch(short);
+  const restore = await bkp('sql', '--wait', `RESTORE DATABASE INTO '${target}'`);
+  expect(restore.status).toBe(1);
+  expect(restore.stderr).toMatch(short);
+  const fits = await bkp('sql', `RESTORE DATABASE INTO '${join(desk.folder, 'new.db')}' WITH (DRY_RUN='true')`);
+  expect(fits).toMatchObject({status: 0, stderr: ''});
+});

@@ -1,7 +1,6 @@
 import {randomBytes} from 'node:crypto';
 import {planRestore, type RestorePlan, requirePossible} from '../../collections/index.ts';
 import {describeSource, parseSource} from '../../config/index.ts';
-import {formatBytes} from '../../lib/figures.ts';
 import {backupRef, quoteText, storedTableName, tableName} from '../../sql/index.ts';
 import type {Deps} from '../deps.ts';
 import {refuseWhenBusy} from '../orders/busy.ts';
@@ -12,6 +11,7 @@ import {type Workplace, withVault} from '../places/workplace.ts';
 import {estimateRestore} from './restore-time.ts';
 import {noticesOf, type StatementOf, type StatementResult} from './result.ts';
 import {restoreSettings} from './settings.ts';
+import {shortage} from './shortage.ts';
 
 /** Plans the restore, and starts the operation that executes the plan; a dry run returns the plan. */
 export async function restoreStatement(deps: Deps, statement: StatementOf<'restore'>): Promise<StatementResult> {
@@ -45,15 +45,7 @@ export async function restoreStatement(deps: Deps, statement: StatementOf<'resto
       backup: `${collection}/${backup}`,
     },
   );
-  return {operation, notices: noticesOf(shortage(plan))};
-}
-
-/** An estimate is no reason to refuse. */
-function shortage({space}: RestorePlan): string | undefined {
-  if (space === undefined || space.freeBytes >= space.neededBytes) return undefined;
-  const {place, neededBytes, freeBytes} = space;
-  const figures = `about ${formatBytes(neededBytes)} needed in ${place}, ${formatBytes(freeBytes)} free`;
-  return `the space may not suffice: ${figures}`;
+  return {operation, notices: noticesOf(plan.space && shortage(plan.space))};
 }
 
 async function planStatement(

@@ -13,6 +13,7 @@ import {type Workplace, withVault} from '../places/workplace.ts';
 import {backupAt} from './database-moment.ts';
 import {noticesOf, type StatementOf, type StatementResult} from './result.ts';
 import {databaseRestoreSettings} from './settings.ts';
+import {shortage} from './shortage.ts';
 
 export type RestoreWish = {
   instance?: string | undefined;
@@ -38,9 +39,10 @@ export async function restoreDatabaseStatement(
 
 /** What a restore would do, and what blocks it. */
 export async function databasePlan(deps: Deps, wish: RestoreWish): Promise<StatementResult> {
-  const {place, plan, older} = await planRestoreInto(deps, wish, {fetchBytes: true});
+  const {place, request, plan, older} = await planRestoreInto(deps, wish, {fetchBytes: true});
   const notice = await versionNotice(deps, place, plan.database);
-  return {rows: {kind: 'database-restore-plan', plan}, notices: noticesOf(older, notice)};
+  const short = shortage({...plan, place: request.target});
+  return {rows: {kind: 'database-restore-plan', plan}, notices: noticesOf(older, notice, short)};
 }
 
 /** @throws BkpError `TABLE_EXISTS` before anything is started when the target is not empty */
@@ -63,7 +65,7 @@ export async function restoreDatabaseInto(deps: Deps, wish: RestoreWish): Promis
       backup: `${plan.instance}/${microsText(backupMicros(plan.backup))}`,
     },
   );
-  return {operation, notices: noticesOf(older, notice)};
+  return {operation, notices: noticesOf(older, notice, shortage({...plan, place: request.target}))};
 }
 
 /**
