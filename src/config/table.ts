@@ -336,7 +336,7 @@ export function settingOf(key: string): Setting {
   const keys = settings.map((setting) => setting.key);
   const near = didYouMean(key, keys);
   throw new BkpError('USAGE', `unknown setting ${JSON.stringify(key)}`, {
-    next: near === undefined ? `the settings are ${keys.join(', ')}` : `did you mean ${near}?`,
+    next: near === undefined ? 'bkp config list shows all settings' : `did you mean ${near}?`,
   });
 }
 

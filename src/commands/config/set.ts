@@ -27,7 +27,7 @@ export function configSet(deps: CommandDeps, run = runConfigSet): Command {
           'bkp config set backup.object.store - < store.txt',
           'bkp --profile prod config set backup.compression.level 9',
         ],
-        ['done', 'failed', 'usage', 'refused'],
+        ['done', 'failed', 'usage'],
       ),
     )
     .action(async (key: string, value: string) => deps.exitWith(await run(deps, {key, value})));
@@ -49,14 +49,20 @@ export async function runConfigSet(deps: CommandDeps, {key, value}: ConfigSetOpt
   return ExitStatus.done;
 }
 
-/** @throws BkpError `BAD_REQUEST` for a cron line or a zone that the scheduler would refuse */
+/** @throws BkpError `USAGE` for a cron line, a zone or a budget that the scheduler would refuse */
 async function checkSchedule({field}: Setting, text: string): Promise<void> {
   if (text.trim() === '') return;
-  if (['scheduleLine', 'verifyLine', 'drillLine'].includes(field))
-    (await import('../../schedule/index.ts')).openSchedule(text);
-  if (field === 'verifyBudget' && text.trim() !== 'off')
-    (await import('../../backups/index.ts')).parseBudget('backup.verify.budget', text);
-  if (field === 'scheduleZone') (await import('../../schedule/index.ts')).openSchedule('0 0 * * *', text.trim());
+  try {
+    if (['scheduleLine', 'verifyLine', 'drillLine'].includes(field))
+      (await import('../../schedule/index.ts')).openSchedule(text);
+    if (field === 'verifyBudget' && text.trim() !== 'off')
+      (await import('../../backups/index.ts')).parseBudget('backup.verify.budget', text);
+    if (field === 'scheduleZone') (await import('../../schedule/index.ts')).openSchedule('0 0 * * *', text.trim());
+  } catch (error) {
+    // In a statement, such a value is refused with another status.
+    if (!(error instanceof BkpError) || error.code !== 'BAD_REQUEST') throw error;
+    throw new BkpError('USAGE', error.message, {cause: error.cause, next: error.next});
+  }
 }
 
 /** Far more than the longest session token. */

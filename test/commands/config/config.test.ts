@@ -7,7 +7,7 @@ import {configGet} from '../../../src/commands/config/get.ts';
 import {command} from '../../../src/commands/config/index.ts';
 import {configList} from '../../../src/commands/config/list.ts';
 import {configProfileChange} from '../../../src/commands/config/profile.ts';
-import {configSet} from '../../../src/commands/config/set.ts';
+import {configSet, runConfigSet} from '../../../src/commands/config/set.ts';
 import type {CommandDeps} from '../../../src/commands/deps.ts';
 import {asPlain, ExitStatus, renderError} from '../../../src/errors/index.ts';
 import {readConfig, temporaryHome} from '../../config/fixture.ts';
@@ -178,6 +178,15 @@ test('config set refuses a cron line or time zone that the scheduler would refus
   expect((await type(['set', 'backup.schedule.cron', '60 2 * * *'])).err).toContain("'60 2 * * *' is not a cron line");
   expect((await type(['set', 'backup.schedule.tz', 'Europe/Berlim'])).err).toContain("no time zone 'Europe/Berlim'");
   expect((await type(['set', 'backup.schedule.cron', ''])).err).toContain('accepted: a cron line of five fields');
+  for (const [key, value] of [
+    ['backup.schedule.drill.cron', 'x'],
+    ['backup.schedule.tz', 'Mars/X'],
+    ['backup.verify.budget', 'much'],
+  ] as const) {
+    await expect(
+      runConfigSet({home, env: {}, flags: {}} as unknown as CommandDeps, {key, value}),
+    ).rejects.toMatchObject({exitStatus: 2});
+  }
   expect((await type(['set', 'backup.schedule.cron', '0 2 * * *'])).err).toContain('is 0 2 * * * in profile');
   await type(['set', 'backup.schedule.tz', 'Europe/Berlin']);
   expect(readConfig(home).profiles.default).toEqual({
