@@ -335,7 +335,9 @@ test('an increment after a restore continues the chain, and a table with other c
   const notices: string[] = [];
   backup = await takeIncrement(source, owner, backup, {notice: (text) => notices.push(text)});
   expect(layersOf(backup)).toEqual([['base']]);
-  expect(notices).toEqual([expect.stringContaining('its columns, its key or their types are not those')]);
+  expect(notices).toEqual([
+    expect.stringContaining('its columns, its key, their types or its partitions are not those'),
+  ]);
   await database.exec('UPDATE t SET w = 6');
   await database.exec('INSERT INTO t SELECT g FROM generate_series(1000, 3000) g');
   backup = await takeIncrement(source, owner, backup, {notice: (text) => notices.push(text)});

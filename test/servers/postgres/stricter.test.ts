@@ -55,6 +55,23 @@ const cases: readonly (readonly [what: string, before: string, after: string])[]
      CREATE TABLE t2 PARTITION OF t DEFAULT; INSERT INTO t SELECT i, i - 3 FROM generate_series(1, 100) i`,
     `${clean} ALTER TABLE t1 ADD CHECK (v > 0)`,
   ],
+  [
+    'a partition of a hash less',
+    `CREATE TABLE t (id int PRIMARY KEY, v int) PARTITION BY HASH (id);
+     CREATE TABLE t0 PARTITION OF t FOR VALUES WITH (MODULUS 2, REMAINDER 0) PARTITION BY HASH (id);
+     CREATE TABLE t1 PARTITION OF t FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+     CREATE TABLE t2 PARTITION OF t0 FOR VALUES WITH (MODULUS 4, REMAINDER 0);
+     CREATE TABLE t3 PARTITION OF t0 FOR VALUES WITH (MODULUS 4, REMAINDER 2);
+     INSERT INTO t SELECT i, i FROM generate_series(1, 100) i`,
+    'ALTER TABLE t0 DETACH PARTITION t2; DROP TABLE t2',
+  ],
+  [
+    'a column of a partition that is not null',
+    `CREATE TABLE t (id int PRIMARY KEY, v int) PARTITION BY RANGE (id);
+     CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (50);
+     CREATE TABLE t2 PARTITION OF t DEFAULT; INSERT INTO t SELECT i, nullif(i, 3) FROM generate_series(1, 100) i`,
+    'DELETE FROM t WHERE v IS NULL; ALTER TABLE t1 ALTER v SET NOT NULL',
+  ],
 ];
 
 const added: readonly (readonly [what: string, before: string, after: string])[] = [
@@ -67,6 +84,16 @@ const added: readonly (readonly [what: string, before: string, after: string])[]
     'another expression of a generated column',
     `${t} ALTER TABLE t ADD g int GENERATED ALWAYS AS (v + 1) STORED`,
     'DELETE FROM t WHERE v = 0; ALTER TABLE t ALTER g SET EXPRESSION AS (100 / v)',
+  ],
+  [
+    'another expression of a generated column of a partition',
+    `CREATE TABLE t (id int PRIMARY KEY, v int, g int GENERATED ALWAYS AS (v + 1) STORED) PARTITION BY RANGE (id);
+     CREATE TABLE t1 (id int NOT NULL, v int, g int GENERATED ALWAYS AS (v + 1) STORED);
+     ALTER TABLE t ATTACH PARTITION t1 FOR VALUES FROM (0) TO (500);
+     INSERT INTO t SELECT i, i - 3 FROM generate_series(1, 100) i`,
+    `ALTER TABLE t DETACH PARTITION t1; DELETE FROM t1 WHERE v = 0; ALTER TABLE t1 DROP g;
+     ALTER TABLE t1 ADD g int GENERATED ALWAYS AS (100 / v) STORED;
+     ALTER TABLE t ATTACH PARTITION t1 FOR VALUES FROM (0) TO (500)`,
   ],
 ];
 

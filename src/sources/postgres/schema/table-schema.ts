@@ -3,7 +3,7 @@ import type {SchemaObject, TableName, TableSchema} from '../../source.ts';
 import {columnsOf, kindsOf} from '../catalog/columns.ts';
 import type {Relation} from '../catalog/relations.ts';
 import {columnTypes} from '../catalog/text-state.ts';
-import type {Connection} from '../connection/connection.ts';
+import type {Connection, Row} from '../connection/connection.ts';
 import type {Entry} from './entries.ts';
 import type {Selection, TableParts} from './select.ts';
 import {sequenceValues} from './sequences.ts';
@@ -122,14 +122,13 @@ async function valueNow(connection: Connection, {type, schema, name}: Entry): Pr
 
 async function fingerprintOf(connection: Connection, {oid, kind}: Relation): Promise<string> {
   // Since version 18, a NOT NULL may hold for new rows only.
-  const isValid =
+  const notNull =
     connection.facts.version < 180_000
-      ? ''
-      : ` AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = a.attrelid AND c.contype = 'n'
+      ? 'a.attnotnull'
+      : `a.attnotnull AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = a.attrelid AND c.contype = 'n'
           AND c.conkey[1] = a.attnum AND NOT c.convalidated)`;
   const columns = await connection.rows(
-    `SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attcollation::regcollation::text,
-        a.attnotnull${isValid},
+    `SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attcollation::regcollation::text, ${notNull},
         a.attgenerated
       FROM pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`,
     [oid],
@@ -166,6 +165,7 @@ async function fingerprintOf(connection: Connection, {oid, kind}: Relation): Pro
       WHERE a.attrelid = $1 AND a.attgenerated = 's' AND NOT a.attisdropped ORDER BY a.attnum`,
     [oid],
   );
+  const partitions = kind === 'partitioned' ? await strictPartitions(connection, oid, notNull) : [];
   const facts = JSON.stringify({
     kind,
     columns,
@@ -174,6 +174,31 @@ async function fingerprintOf(connection: Connection, {oid, kind}: Relation): Pro
     ...(attributes.length === 0 ? {} : {attributes}),
     ...(domains.length === 0 ? {} : {domains}),
     ...(generated.length === 0 ? {} : {generated}),
+    ...(partitions.length === 0 ? {} : {partitions}),
   });
   return createHash('sha256').update(facts).digest('hex').slice(0, 32);
+}
+
+/**
+ * Partitions that do not take every row of the table: those of a hash, which no default partition completes, and those
+ * whose columns are NOT NULL or computed otherwise than in the whole table.
+ */
+function strictPartitions(connection: Connection, oid: number, notNull: string): Promise<readonly Row[]> {
+  return connection.rows(
+    `SELECT bound, forbidden, computed FROM pg_partition_tree($1) tree JOIN pg_class m ON m.oid = tree.relid
+      CROSS JOIN LATERAL (SELECT CASE WHEN p.partstrat = 'h' THEN pg_get_expr(m.relpartbound, m.oid) END AS bound,
+        (SELECT string_agg(a.attname, chr(1) ORDER BY a.attname COLLATE "C") FROM pg_attribute a
+          WHERE a.attrelid = m.oid AND a.attnum > 0 AND NOT a.attisdropped AND ${notNull} AND NOT EXISTS (
+            SELECT FROM pg_attribute r WHERE r.attrelid = $1 AND r.attname = a.attname AND r.attnotnull)) AS forbidden,
+        (SELECT string_agg(a.attname || chr(2) || pg_get_expr(d.adbin, d.adrelid), chr(1)
+            ORDER BY a.attname COLLATE "C")
+          FROM pg_attribute a JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+          WHERE a.attrelid = m.oid AND a.attgenerated = 's' AND NOT a.attisdropped AND NOT EXISTS (
+            SELECT FROM pg_attribute r JOIN pg_attrdef w ON w.adrelid = r.attrelid AND w.adnum = r.attnum
+            WHERE r.attrelid = $1 AND r.attname = a.attname
+              AND pg_get_expr(w.adbin, w.adrelid) = pg_get_expr(d.adbin, d.adrelid))) AS computed
+        FROM pg_partitioned_table p WHERE p.partrelid = tree.parentrelid) part
+      WHERE concat(bound, forbidden, computed) <> '' ORDER BY 1, 2, 3`,
+    [oid],
+  );
 }

@@ -57,7 +57,7 @@ export type OpenedSnapshot = {
   notice: SnapshotOptions['notice'];
 };
 
-const otherColumns = 'its columns, its key or their types are not those of the backup before';
+const otherColumns = 'its columns, its key, their types or its partitions are not those of the backup before';
 
 /** One moment of a PostgreSQL database, seen by one transaction. */
 export class PostgresSnapshot implements Snapshot {
