@@ -14,7 +14,7 @@ import {
   takeBackup,
   verifyBackups,
 } from '../../src/collections/index.ts';
-import {type MergeMode, openSource, type WantedTable} from '../../src/sources/index.ts';
+import {type MergeMode, openSource, type TableSource, type WantedTable} from '../../src/sources/index.ts';
 import {openDirectoryStore, type Store} from '../../src/stores/index.ts';
 import {type Host, openVault, thisHost, type Vault} from '../../src/vault/index.ts';
 import {encryptionForTests} from '../vault/helpers.ts';
@@ -31,10 +31,10 @@ export type Bench = {
   /** @param point default: the newest backup */
   restore: (
     collection: string,
-    database: string,
+    target: string | TableSource,
     point?: string,
     tables?: readonly WantedTable[],
-    options?: {partial?: boolean; mode?: MergeMode | undefined; dryRun?: boolean},
+    options?: {partial?: boolean; mode?: MergeMode | undefined; schema?: string | undefined; dryRun?: boolean},
   ) => Promise<RestoreReport>;
   /** With a collection: also removes what its KEEP_LATEST does not keep. */
   cleanUp: (collection?: string) => Promise<number>;
@@ -45,7 +45,8 @@ export type Bench = {
 export type BackupOptions = {adopt?: boolean; form?: 'rows' | undefined; fold?: FoldLimits | undefined};
 
 export function inProcess(place: {
-  database: string;
+  /** The path of an SQLite file, or another source, which stays open. */
+  database: string | TableSource;
   /** A directory; alternatively `openStore`. */
   cluster?: string;
   openStore?: () => Promise<Store>;
@@ -88,7 +89,7 @@ export function inProcess(place: {
     backups: (collection) => vault(async (at) => (await listBackups(at, collection)).map(({name}) => name)),
     backup: (collection, type, {form, ...options} = {}) =>
       vault(async (at) => {
-        const opened = await openSource({scheme: 'sqlite', path: place.database});
+        const opened = await sourceOf(place.database);
         const source = form === 'rows' ? asRows(opened) : opened;
         const name = await planBackup(at, source, {collection, type, ...options, nowMicros: nowMicros()});
         return (
@@ -97,9 +98,9 @@ export function inProcess(place: {
       }),
     verify: (collection) =>
       vault(async (at) => void (await verifyBackups({...tools(), vault: at}, {collection, level: 'data'}))),
-    restore: (collection, database, point, tables, options = {}) =>
+    restore: (collection, target, point, tables, options = {}) =>
       vault(async (at) => {
-        const source = await openSource({scheme: 'sqlite', path: database});
+        const source = await sourceOf(target);
         const plan = await planRestore(at, source, {collection, point, tables, ...options});
         requirePossible(plan);
         const stagingId = randomBytes(4).toString('hex');
@@ -112,6 +113,9 @@ export function inProcess(place: {
       }),
   };
 }
+
+const sourceOf = async (database: string | TableSource) =>
+  typeof database === 'string' ? openSource({scheme: 'sqlite', path: database}) : database;
 
 let pieces = 0;
 const running = new Set<string | undefined>();

@@ -12,6 +12,9 @@ const schema = `CREATE TYPE state AS ENUM ('new', 'paid'); CREATE FUNCTION one()
   INSERT INTO customers SELECT g, 'c' || g FROM generate_series(1, 50) g;
   INSERT INTO orders (customer, state) SELECT g % 50 + 1, 'paid' FROM generate_series(1, 200) g`;
 
+const rowsAreCompared =
+  'public.orders refers to public.customers: one of them is not restored, so the rows are compared at the end';
+
 async function backedUp(sql: string, build = cluster) {
   const database = await build().create();
   onTestFinished(() => database.close());
@@ -89,5 +92,22 @@ test('a table that others use for long stops neither the dry run nor its writers
   expect(plan.notices.join('\n')).toContain('was not free in time');
   await writer.query('COMMIT');
   const free = await dryRun(addressOf(cluster(), database.name), 'RESTORE c TABLE orders');
-  expect(free.plan).toMatchObject({in_the_way: null, notices: []});
+  expect(free.plan).toMatchObject({in_the_way: null, notices: [rowsAreCompared]});
+});
+
+test('a foreign key whose rows it cannot compare is named; one that cannot come is named once', async () => {
+  const {dryRun, done} = await backedUp(schema);
+  const {database, source} = await target(`CREATE TABLE customers (id int PRIMARY KEY);
+    INSERT INTO customers VALUES (1); CREATE TYPE state AS ENUM ('new', 'paid')`);
+  const what = 'RESTORE c TABLE orders';
+  const found = await dryRun(source, what);
+  expect(found.plan.notices).toEqual([rowsAreCompared]);
+  const restored = await done('--source', source, 'sql', '--wait', what);
+  expect(restored.replaceAll(/\s+/gu, ' ')).toContain('a foreign key of public.orders is not valid for all rows: ');
+  await database.exec('DROP TABLE orders, customers');
+  const {plan} = await dryRun(source, what);
+  expect(plan.notices).toEqual([expect.stringMatching(/^left out of public\.orders: .* does not exist$/u)]);
+  const again = (await done('--source', source, 'sql', '--wait', what)).replaceAll(/\s+/gu, ' ');
+  expect(again).toContain('left out of public.orders: ');
+  expect(again).not.toContain('is not valid for all rows');
 });

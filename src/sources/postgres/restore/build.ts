@@ -55,9 +55,12 @@ const adding = /^ALTER TABLE ONLY \S.*?\s+ADD CONSTRAINT ("(?:[^"]|"")*"|\S+) FO
  */
 export function inTwoSteps(table: StoredTable, sql: string): {add: string; constraint: string} | undefined {
   const [, constraint] = adding.exec(sql) ?? [];
-  if (table.kind !== 'table' || constraint === undefined || /\bNOT (?:VALID|ENFORCED)\b/u.test(sql)) return undefined;
+  if (table.kind !== 'table' || constraint === undefined || !comparesRows(sql)) return undefined;
   return {add: `${sql.replace(/;\s*$/u, '')} NOT VALID`, constraint};
 }
+
+/** Whether a statement that adds a constraint compares the rows that are there. */
+export const comparesRows = (sql: string) => !/\bNOT (?:VALID|ENFORCED)\b/u.test(sql);
 
 /** @param table qualified and quoted @param constraint quoted if it needs to be */
 export const validation = (table: string, constraint: string) =>

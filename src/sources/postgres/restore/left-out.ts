@@ -21,8 +21,13 @@ export class LeftOut {
     this.#notice = notice ?? (() => {});
   }
 
-  /** @param sql as the backup has it @param options.run the same under the names of the staging schemas */
-  async try(connection: Connection, sql: string, {run = sql, of}: {run?: string; of: string}): Promise<void> {
+  /**
+   * @param sql as the backup has it
+   * @param options.run the same under the names of the staging schemas
+   * @returns whether nothing failed
+   */
+  async try(connection: Connection, sql: string, {run = sql, of}: {run?: string; of: string}): Promise<boolean> {
+    let isDone = true;
     const shown = isGrant(sql) ? statementsIn(sql) : [sql];
     const parts = isGrant(run) ? statementsIn(run) : [run];
     for (const [at, part] of parts.entries()) {
@@ -32,11 +37,13 @@ export class LeftOut {
       } catch (error) {
         if (!(error instanceof BkpError)) throw error;
         await connection.run('ROLLBACK TO SAVEPOINT one');
+        isDone = false;
         const role = error.context.sqlState === undefinedObject ? roleIn(shown[at]!) : undefined;
         if (role !== undefined) add(this.#grants, role, of);
         else this.tell(of, shown[at]!, error);
       }
     }
+    return isDone;
   }
 
   /** Makes a role of the source the owner, if that is possible. @param called `TABLE app.orders` */

@@ -43,6 +43,8 @@ export type PublishOptions = {
   leftOut: LeftOut;
   /** Receives views that had rows and stay empty. */
   missing?: MissingContent | undefined;
+  /** Receives each foreign key to a living table which that table accepts. */
+  accepted?: ((target: StoredTable, sql: string) => void) | undefined;
 };
 
 type MissingContent = (part: {name: string; why: string}) => void;
@@ -82,13 +84,16 @@ export async function publishInTransaction(
   const {tables, targets, after, moves, leftOut, late} = options;
   const targetOf = (table: StoredTable) => targets[tables.indexOf(table)]!;
   const validations: Validation[] = [];
-  const addOutside = async ({table, sql}: TableStatement, rewritten: (sql: string) => string) => {
+  const addOutside = async (key: TableStatement, rewritten: (sql: string) => string) => {
+    const {table, sql} = key;
     const steps = inTwoSteps(table, sql);
     // Rolled back at once in a rehearsal: the lock of the living table stops its writers.
     if (limits !== undefined) await connection.run('SAVEPOINT outside');
-    await leftOut.try(connection, sql, {run: rewritten(steps?.add ?? sql), of: table.name});
+    const isAdded = await leftOut.try(connection, sql, {run: rewritten(steps?.add ?? sql), of: table.name});
     if (limits !== undefined) await connection.run('ROLLBACK TO SAVEPOINT outside; RELEASE SAVEPOINT outside');
+    if (!isAdded) return;
     const target = targetOf(table);
+    if (!options.waiting.includes(key)) options.accepted?.(target, sql);
     if (steps !== undefined) validations.push({target, sql: validation(nameOf(target), steps.constraint)});
   };
   await fixSettings(connection, limits ?? {lockTimeoutSeconds: 5});
