@@ -18,7 +18,13 @@ export type Tool = {
 };
 
 /** A separate folder for each tool and round, the database to back up, and what else the tool finds set. */
-export type Place = {folder: string; database: string; env?: Record<string, string>};
+export type Place = {
+  folder: string;
+  database: string;
+  env?: Record<string, string>;
+  /** Of bkp; default: that of this checkout. */
+  entry?: string;
+};
 
 const entry = join(import.meta.dirname, '..', 'bin', 'bkp.js');
 
@@ -43,7 +49,7 @@ export const bkp: Tool & {prepare: (place: Place, options?: {omitIndexes: boolea
 
 export function bkpCommand(place: Place, args: readonly string[]): Promise<Run> {
   const env = {BKP_HOME: join(place.folder, 'home'), BKP_CLUSTER: join(place.folder, 'cluster'), ...place.env};
-  return run([process.execPath, entry, ...args], {env});
+  return run([process.execPath, place.entry ?? entry, ...args], {env});
 }
 
 async function sql(place: Place, statement: string, flags: readonly string[] = []): Promise<Run> {
