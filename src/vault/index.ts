@@ -5,7 +5,7 @@ export {damaged, isDamage, unlessDamaged} from './format/damage.ts';
 export {chunkId} from './format/hash.ts';
 export {type Header, readHeader} from './format/header.ts';
 export {headerKey, vaultLayout} from './format/key.ts';
-export {maxChunkBytes} from './format/limits.ts';
+export {directoryPackBytes, maxChunkBytes} from './format/limits.ts';
 export {encodeName} from './format/name.ts';
 export {repairHeader} from './format/repair-header.ts';
 export {

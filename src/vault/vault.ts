@@ -45,6 +45,7 @@ import type {
 } from './types.ts';
 import {lookBeforePut} from './write/look-before-put.ts';
 import {ObjectLock} from './write/object-lock.ts';
+import type {PackLimits} from './write/pack-writer.ts';
 import {Writer} from './write/writer.ts';
 
 export type VaultOptions = {
@@ -60,8 +61,8 @@ export type VaultOptions = {
   compressionLevel?: number | undefined;
   /** Threads that compress once a writer has encoded 1 MiB. Default 2. */
   compressionThreads?: number | undefined;
-  /** Packs uploaded concurrently; each costs up to 24 MiB of memory, and one more is being filled. Default 2. */
-  uploadsAtOnce?: number | undefined;
+  /** Each pack in memory may have 8 MiB more than `targetBytes`. Default: two of 16 MiB. */
+  packs?: PackLimits | undefined;
   /** How long `writer` and `collector` wait for other lease holders. Default one minute. */
   lockWaitMs?: number | undefined;
   /** Minimum age of unneeded packs before a collector removes them. Default one hour. */
@@ -100,7 +101,7 @@ export type VaultEncryption = {
 type Settings = {
   compressionLevel: number;
   compressionThreads: number;
-  uploadsAtOnce: number;
+  packs: PackLimits;
   lockWaitMs: number;
   graceMs: number;
 };
@@ -108,7 +109,7 @@ type Settings = {
 const settingsOf = (options: VaultOptions): Settings => ({
   compressionLevel: options.compressionLevel ?? 1,
   compressionThreads: options.compressionThreads ?? 2,
-  uploadsAtOnce: options.uploadsAtOnce ?? 2,
+  packs: options.packs ?? {inMemory: 2},
   lockWaitMs: options.lockWaitMs ?? 60_000,
   graceMs: options.graceMs ?? 60 * 60 * 1000,
 });
@@ -261,7 +262,7 @@ class OpenVault extends Reader implements Vault {
       await lease.releaseIfPossible();
       throw error;
     }
-    const {compressionLevel, compressionThreads, uploadsAtOnce} = settings;
+    const {compressionLevel, compressionThreads, packs} = settings;
     return new Writer({
       store,
       index,
@@ -273,7 +274,7 @@ class OpenVault extends Reader implements Vault {
       objectLock,
       compressionLevel,
       compressionThreads,
-      uploadsAtOnce,
+      packs,
       randomId: leases.randomId,
       copySource: Reader.copySource,
     });
@@ -310,7 +311,7 @@ class OpenVault extends Reader implements Vault {
     const {sealed, leases, clock, catchUp, settings} = this.#parts;
     if (sealed === undefined) throw notEncrypted(this.location);
     if (sealed.retain !== undefined) throw locksObjects(this.location);
-    const packsAtOnce = Math.min(2, settings.uploadsAtOnce);
+    const packsAtOnce = Math.min(2, settings.packs.inMemory);
     return reencrypt({sealed, leases, clock, catchUp, randomId: leases.randomId, packsAtOnce}, options);
   }
 

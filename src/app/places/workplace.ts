@@ -6,7 +6,7 @@ import {type DirectoryAddress, describeStore, parseSource, type StoreAddress} fr
 import {BkpError, systemCode} from '../../errors/index.ts';
 import type {Limits} from '../../ops/index.ts';
 import type {Store} from '../../stores/index.ts';
-import {headerKey, type KeepRow, openVault, type Vault, type VaultKeys} from '../../vault/index.ts';
+import {directoryPackBytes, headerKey, type KeepRow, openVault, type Vault, type VaultKeys} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
 import {type CopyTarget, encryptionAt} from './encryption.ts';
 import {backupMemory} from './known-backups.ts';
@@ -126,8 +126,11 @@ async function openOrMake(deps: Deps, place: Workplace, options: OpenOptions): P
     compressionLevel: place.compressionLevel,
     compressionThreads: place.compressionThreads,
     ...(keeper === undefined ? {} : {keepLeases: (state, here) => keeper.keepRow(place.store, keys)(state, here)}),
-    // A disk is busy with one pack while the next one is filled; a second one would only take memory.
-    uploadsAtOnce: place.store.kind === 's3' ? place.requestsAtOnce : 1,
+    packs:
+      place.store.kind === 's3'
+        ? {inMemory: place.requestsAtOnce}
+        : // One is written and synced while the other is filled.
+          {inMemory: 2, targetBytes: directoryPackBytes},
   });
 }
 

@@ -32,7 +32,7 @@ export async function rewritePacks(
   closure: Closure,
   {signal, onPack}: {signal: AbortSignal | undefined; onPack: () => void},
 ): Promise<readonly PackId[]> {
-  const writer = new PackWriter({store, index, uploadsAtOnce: 1, randomId, onStored: () => {}});
+  const writer = new PackWriter({store, index, limits: {inMemory: 1}, randomId, onStored: () => {}});
   const recovery = new Recovery(index);
   const packs: PackId[] = [];
   for (const pack of toRewrite) {

@@ -9,6 +9,8 @@ export const maxChunkBytes = 16 * mebi;
  * request, small enough to keep two packs in memory.
  */
 export const packTargetBytes = 16 * mebi;
+/** In a directory, where more objects cost nothing: two such packs take the memory of one that is twice as large. */
+export const directoryPackBytes = 8 * mebi;
 /** A nearly full pack may have no room for another chunk of the largest size; it is closed first. */
 export const packMaxBytes = 24 * mebi;
 /** Bounds the table of a pack of tiny chunks to about 600 KiB. */

@@ -18,6 +18,9 @@ const tailGuessBytes = 64 * 1024;
 /** Fits most packs of small backups; a buffer that is too small doubles. */
 const firstBufferBytes = 512 * 1024;
 
+/** Most chunks, and the table behind them, are smaller. */
+const beyondTargetBytes = 1024 * 1024;
+
 /**
  * A pack that is being filled, in a buffer that is reused for the next pack. Chunks are copied into it, so that the
  * memory of each can be used again or freed.
@@ -26,13 +29,19 @@ export class PackBuffer {
   #bytes = Buffer.allocUnsafeSlow(firstBufferBytes);
   #entries: Entry[] = [];
   #length = 0;
+  readonly #targetBytes: number;
+
+  /** @param targetBytes it is full when its chunks have this size */
+  constructor(targetBytes = packTargetBytes) {
+    this.#targetBytes = targetBytes;
+  }
 
   get isEmpty(): boolean {
     return this.#entries.length === 0;
   }
 
   get isFull(): boolean {
-    return this.#length >= packTargetBytes || this.#entries.length >= packMaxEntries;
+    return this.#length >= this.#targetBytes || this.#entries.length >= packMaxEntries;
   }
 
   hasRoomFor(storedBytes: number): boolean {
@@ -53,7 +62,7 @@ export class PackBuffer {
    * @param options.isFilled fill it up, so that its length says little. Default false
    */
   async finish(salt: string, {isFilled = false} = {}): Promise<{bytes: Uint8Array; entries: readonly Entry[]}> {
-    const fill = (tableBytes: number) => (isFilled ? fillBytes(this.#length + tableBytes + trailerBytes) : 0);
+    const fill = (tableBytes: number) => (isFilled ? this.#fillBytes(this.#length + tableBytes + trailerBytes) : 0);
     const table = await seal('packTable', encodeEntries(this.#entries), salt, fill);
     const lengthBytes = this.#length + table.length + trailerBytes;
     assert(lengthBytes <= packMaxBytes, 'a pack’s table fits into its reserve');
@@ -66,7 +75,10 @@ export class PackBuffer {
 
   #reserve(lengthBytes: number): void {
     if (lengthBytes <= this.#bytes.length) return;
-    const larger = Buffer.allocUnsafeSlow(Math.min(packMaxBytes, Math.max(lengthBytes, 2 * this.#bytes.length)));
+    const full = this.#targetBytes + beyondTargetBytes;
+    // The last chunk of a full pack goes beyond the target: doubling then would copy the whole pack.
+    const wanted = lengthBytes <= full && 2 * this.#bytes.length >= this.#targetBytes ? full : 2 * this.#bytes.length;
+    const larger = Buffer.allocUnsafeSlow(Math.min(packMaxBytes, Math.max(lengthBytes, wanted)));
     larger.set(this.#bytes.subarray(0, this.#length));
     // The garbage collector would keep up to 31 MiB of smaller ones for each pack.
     free(this.#bytes);
@@ -77,11 +89,11 @@ export class PackBuffer {
     this.#entries = [];
     this.#length = 0;
   }
-}
 
-function fillBytes(lengthBytes: number): number {
-  if (lengthBytes < packTargetBytes) return Math.min(padded(lengthBytes), packTargetBytes) - lengthBytes;
-  return (fullPackStepBytes - (lengthBytes % fullPackStepBytes)) % fullPackStepBytes;
+  #fillBytes(lengthBytes: number): number {
+    if (lengthBytes < this.#targetBytes) return Math.min(padded(lengthBytes), this.#targetBytes) - lengthBytes;
+    return (fullPackStepBytes - (lengthBytes % fullPackStepBytes)) % fullPackStepBytes;
+  }
 }
 
 /**

@@ -136,7 +136,7 @@ async function writeMerged(
   };
   const index = new ChunkIndex(store, CacheFile.private(), randomId);
   try {
-    const writer = new PackWriter({store, index, uploadsAtOnce: 1, randomId, onStored});
+    const writer = new PackWriter({store, index, limits: {inMemory: 1}, randomId, onStored});
     for (const {bytes, entry} of chunksOf(packs)) {
       const {offset, storedBytes, ...facts} = entry;
       await writer.append({...facts, stored: bytes.subarray(offset, offset + storedBytes)});

@@ -9,6 +9,9 @@ import type {ChunkId, PackId} from '../types.ts';
 
 export type NewChunk = EncodedChunk & {id: ChunkId; plainBytes: number};
 
+/** `inMemory`: how many are there, one being filled, the others being uploaded. `targetBytes`: see `PackBuffer`. */
+export type PackLimits = {inMemory: number; targetBytes?: number | undefined};
+
 /**
  * Fills packs and uploads them while it fills the next one. A durable pack is added to the index; an index object is
  * written when enough packs need one.
@@ -16,7 +19,7 @@ export type NewChunk = EncodedChunk & {id: ChunkId; plainBytes: number};
 export class PackWriter {
   readonly #store: Store;
   readonly #index: ChunkIndex;
-  readonly #uploadsAtOnce: number;
+  readonly #limits: PackLimits;
   readonly #randomId: () => string;
   readonly #onStored: (bytes: number, pack?: PackId) => void;
   /** Buffers that can be filled again; created when first needed. */
@@ -31,13 +34,13 @@ export class PackWriter {
   constructor(options: {
     store: Store;
     index: ChunkIndex;
-    uploadsAtOnce: number;
+    limits: PackLimits;
     randomId: () => string;
     onStored: (bytes: number, pack?: PackId) => void;
   }) {
     this.#store = options.store;
     this.#index = options.index;
-    this.#uploadsAtOnce = options.uploadsAtOnce;
+    this.#limits = options.limits;
     this.#randomId = options.randomId;
     this.#onStored = options.onStored;
   }
@@ -71,9 +74,9 @@ export class PackWriter {
 
   async #freeBuffer(): Promise<PackBuffer> {
     this.#throwFailure();
-    while (this.#free.length === 0 && this.#uploads.size >= this.#uploadsAtOnce) await Promise.race(this.#uploads);
+    while (this.#free.length === 0 && this.#uploads.size >= this.#limits.inMemory) await Promise.race(this.#uploads);
     this.#throwFailure();
-    return this.#free.pop() ?? new PackBuffer();
+    return this.#free.pop() ?? new PackBuffer(this.#limits.targetBytes);
   }
 
   async #close(): Promise<void> {

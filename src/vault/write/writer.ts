@@ -28,7 +28,7 @@ import type {CopySource} from './copy-plan.ts';
 import {healChunks} from './heal.ts';
 import {writeIdLists} from './id-lists.ts';
 import type {ObjectLock} from './object-lock.ts';
-import {PackWriter} from './pack-writer.ts';
+import {type PackLimits, PackWriter} from './pack-writer.ts';
 
 export type WriterDeps = {
   store: Store;
@@ -44,8 +44,7 @@ export type WriterDeps = {
   compressionLevel: number;
   /** Threads that compress. */
   compressionThreads: number;
-  /** Packs that are uploaded concurrently. */
-  uploadsAtOnce: number;
+  packs: PackLimits;
   randomId: () => string;
   /** What {@link VaultWriter.copyFrom} reads from the other vault. */
   copySource: (vault: VaultReader) => CopySource;
@@ -60,13 +59,13 @@ export class Writer implements VaultWriter {
   readonly #commits: Commits;
 
   constructor(deps: WriterDeps) {
-    const {store, index, cached, uploadsAtOnce, randomId} = deps;
+    const {store, index, cached, randomId} = deps;
     const {stats} = this;
     const onStored = (bytes: number) => {
       stats.storedBytes += bytes;
     };
     this.#deps = deps;
-    const packs = new PackWriter({store, index, uploadsAtOnce, randomId, onStored});
+    const packs = new PackWriter({store, index, limits: deps.packs, randomId, onStored});
     const {compressionLevel, compressionThreads} = deps;
     this.#packs = packs;
     this.#chunks = new ChunkWriter({store, index, packs, cached, stats, compressionLevel, compressionThreads});
