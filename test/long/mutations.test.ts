@@ -3,7 +3,8 @@ import {once} from 'node:events';
 import {join} from 'node:path';
 import {expect, test} from 'vitest';
 
-// Whoever takes a guard of leases, commits, cleanups or fingerprints away, makes a test fail: see test/mutations.
+// Whoever takes a guard of leases, commits, cleanups, fingerprints, seals or keys away, makes a test fail: see
+// test/mutations.
 
 const root = join(import.meta.dirname, '../..');
 

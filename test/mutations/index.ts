@@ -1,6 +1,7 @@
 import {collectorMutants} from './collectors.ts';
 import {commitMutants} from './commits.ts';
 import {fingerprintMutants} from './fingerprints.ts';
+import {keyMutants} from './keys.ts';
 import {leaseMutants} from './leases.ts';
 import type {Mutant} from './mutant.ts';
 
@@ -10,4 +11,5 @@ export const mutants: readonly Mutant[] = [
   ...commitMutants,
   ...collectorMutants,
   ...fingerprintMutants,
+  ...keyMutants,
 ];

@@ -4,6 +4,7 @@ import {expect, test} from 'vitest';
 import {openMemoryStore, type Store} from '../../../src/stores/index.ts';
 import {HiddenNames} from '../../../src/vault/crypto/hidden-names.ts';
 import {plainPackBytes, sealedPackBytes, segmentBytes} from '../../../src/vault/crypto/pack-object.ts';
+import {sealedStore} from '../../../src/vault/crypto/sealed-store.ts';
 import {changeKeys, openVault, unlock} from '../../../src/vault/index.ts';
 import {
   backup,
@@ -184,6 +185,29 @@ test('names are hidden, always in the same way, and shown again', () => {
   }
   expect(names.show('.backups/collections/shop/definition/00000001')).toBeUndefined();
   expect(names.hide('packs/ab/abc')).toBe('packs/ab/abc');
+});
+
+test('a folder whose name is another spelling of a hidden one is nobody’s: a backup is not listed twice', () => {
+  const names = new HiddenNames(Buffer.alloc(32, 1), 'ab'.repeat(16));
+  // Of 80 bytes, so the last character has bits that mean nothing.
+  const hidden = names.hideName('x'.repeat(40));
+  const last = hidden.at(-1)!;
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+  const other = hidden.slice(0, -1) + alphabet[alphabet.indexOf(last) ^ 1]!;
+  expect(Buffer.from(other, 'base64url')).toEqual(Buffer.from(hidden, 'base64url'));
+  const keyIn = (folder: string) => `.backups/collections/${folder}/20250101000000Z_full/manifest`;
+  expect(names.show(keyIn(hidden))).toBe(keyIn('x'.repeat(40)));
+  for (const folder of [other, `${hidden}=`, `${hidden}.`]) expect(names.show(keyIn(folder))).toBeUndefined();
+});
+
+test('a pack under another name than that of its bytes is not sealed: its nonce comes from the name', async () => {
+  const {store} = await twoBackups();
+  const vault = await open(store);
+  const sealed = sealedStore(store, await encryption.unlock(store, vault.id));
+  vault.close();
+  const before = await keysOf(store, 'packs/');
+  await expect(sealed.put(`packs/ab/${'ab'.repeat(32)}`, noise(1000, 9))).rejects.toThrow('named by its hash');
+  expect(await keysOf(store, 'packs/')).toEqual(before);
 });
 
 test('what differs little in size has objects of one size', async () => {

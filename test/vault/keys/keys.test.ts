@@ -133,11 +133,27 @@ describe('a vault’s keys', () => {
       rotate: {data: true, meta: true},
     });
     const now = {generation: 2, commitment: ring.keys.commitment};
-    await expect(unlock(before, key(1), {vault, pin: now})).rejects.toMatchObject({code: 'STORE_REFUSED'});
+    await expect(unlock(before, key(1), {vault, pin: now})).rejects.toMatchObject({
+      code: 'STORE_REFUSED',
+      message: expect.stringContaining('are older than before'),
+      cause: 'ring 1 is the newest, but this machine has seen ring 2: the store was rolled back',
+    });
     await unlock(store, key(1), {vault, pin: now});
     await unlock(store, key(1), {vault, pin});
     await changeKeys(tools(before), await unlock(before, key(1), {vault}), {rotate: {data: true, meta: true}});
     await expect(unlock(before, key(1), {vault, pin: now})).rejects.toMatchObject({code: 'STORE_REFUSED'});
+  });
+
+  test('are refused as others, and not as damaged, when one that does not open replaced their ring', async () => {
+    const {store, ring, pin} = await made();
+    const keys = {names: newRawKey(vault, 0).key, data: [newRawKey(vault, 0)], meta: [newRawKey(vault, 0)]};
+    const forged = sealRing({vault, root: newRoot(), keys, slots: ring.slots});
+    for (const copy of [ringKey(1), ringKey(1).replace('keys/', 'keys/spare/')]) await store.put(copy, forged.bytes);
+    await expect(unlock(store, key(1), {vault, pin})).rejects.toMatchObject({
+      code: 'STORE_REFUSED',
+      message: expect.stringContaining('are others than before'),
+    });
+    await expect(unlock(store, key(1), {vault})).rejects.toMatchObject({code: 'OBJECT_DAMAGED'});
   });
 
   test('open beside a thousand other slots, of which a wrong secret tries only some', async () => {
