@@ -1,13 +1,16 @@
 /**
- * npm run bench:encryption -- [--gib 0.5] [--rounds 3] [--data FOLDER]
+ * npm run bench:encryption -- [--gib 0.5] [--rounds 3] [--data FOLDER] [--alone]
  *
  * What encryption costs: the same steps with a vault without and with encryption, in one run, beside restic and borg,
  * which encrypt as well. Prints medians, and what the encrypted vault takes for each unit of the other one, round by
- * round.
+ * round. A password is derived anew by each command, which takes the same time at every size: it has a figure of its
+ * own, and what a step costs is measured with a key too, and with the password less its opening. `--alone`: no other
+ * program, and so a shorter time in which the machine has to be quiet.
  */
 import {execFileSync} from 'node:child_process';
 import {mkdirSync, rmSync, statSync} from 'node:fs';
 import {join} from 'node:path';
+import {DatabaseSync} from 'node:sqlite';
 import {parseArgs} from 'node:util';
 import {changeShop} from '../src/commands/demo/shop.ts';
 import {shopDatabase} from './data.ts';
@@ -28,6 +31,7 @@ const {values} = parseArgs({
   options: {
     gib: {type: 'string', default: '0.5'},
     rounds: {type: 'string', default: '3'},
+    alone: {type: 'boolean', default: false},
     data: {type: 'string', default: join(import.meta.dirname, 'data')},
   },
 });
@@ -36,7 +40,11 @@ const database = shopDatabase(values.data, Number(values.gib));
 console.log(`node ${process.versions.node}; database: ${(statSync(database).size / 2 ** 20).toFixed(0)} MiB\n`);
 
 const encrypted: Tool = {...bkp, name: 'bkp, encrypted', prepare: (place) => bkp.prepare(place)};
-const tools = [bkp, encrypted, ...[restic, borg, encryptedBorg].filter(({needs}) => needs.every(has))];
+const tools = [
+  bkp,
+  encrypted,
+  ...(values.alone ? [] : [restic, borg, encryptedBorg]).filter(({needs}) => needs.every(has)),
+];
 
 type Measured = Required<Run> & {storedBytes: number};
 /** step -> tool -> what it took in each round */
@@ -84,6 +92,7 @@ async function playRound(number: number): Promise<void> {
   changeShop(shop);
   await step('next after 1 %', (tool, place) => tool.next(place));
   await step('second full', (tool, place) => tool.full(place), both);
+  changeAgain(shop);
   await stepByKey('second full', (tool, place) => tool.full(place));
   await step('restore', (tool, place) => tool.restore(place, join(place.folder, 'restored.db')));
   await stepByKey('restore', (tool, place) => tool.restore(place, join(place.folder, 'restored-by-key.db')));
@@ -96,6 +105,13 @@ async function playRound(number: number): Promise<void> {
   const reencrypt = ['vault', 'key', 'rotate', '--reencrypt', '--wait'];
   await step(reencryption, (_, place) => bkpOperation(byKey(place), reencrypt), [encrypted]);
   moved.push({copied: folderBytes(copyOf(sealed)), reencrypted: encrypted.stored(sealed)});
+}
+
+/** 1 % of the rows of order_items, other ones than changeShop changes, which works once. */
+function changeAgain(shop: string): void {
+  const db = new DatabaseSync(shop);
+  db.exec('UPDATE order_items SET quantity = quantity + 1 WHERE (order_id * 2654435761 + line * 40503) % 100 = 29');
+  db.close();
 }
 
 function copyOf({folder}: Place): string {
@@ -170,19 +186,26 @@ function printDemands(): void {
     const [copy, again] = [of('copy', encrypted, at), of(reencryption, encrypted, at)];
     return reencrypted / again.wallSeconds / (copiedBytes / copy.wallSeconds);
   };
+  /** What the step with a password takes without the opening, as SHOW BACKUPS of the same round has it. */
+  const lessOpening = (step: string) => (at: number) =>
+    (of(step, encrypted, at).wallSeconds - more('SHOW BACKUPS')(at) / 1000) / of(step, bkp, at).wallSeconds;
   const ofStep = (step: string, most: {cpu: number; wall: number}): Demand[] => [
     {what: `${step}: CPU`, limit: most.cpu, each: ratio(step, cpu)},
-    {what: `${step}: wall`, limit: most.wall, each: ratio(step, wall)},
+    {what: `${step}, less the opening: wall`, limit: most.wall, each: lessOpening(step)},
+    ...(taken.has(`${step}, by key`)
+      ? [
+          {what: `${step}, by key: CPU`, limit: most.cpu, each: ratio(`${step}, by key`, cpu)},
+          {what: `${step}, by key: wall`, limit: most.wall, each: ratio(`${step}, by key`, wall)},
+        ]
+      : []),
   ];
   const demands: Demand[] = [
     ...ofStep('full', {cpu: 1.08, wall: 1.05}),
     {what: 'full: stored', limit: 1.02, each: ratio('full', stored)},
     ...ofStep('second full', {cpu: 1.12, wall: 1.08}),
-    ...ofStep('second full, by key', {cpu: 1.12, wall: 1.08}),
-    {what: 'second full: stored', limit: 1.06, each: ratio('second full', stored)},
-    ...['restore', 'restore, by key', 'verify all data', 'verify all data, by key'].flatMap((step) =>
-      ofStep(step, {cpu: 1.1, wall: 1.08}),
-    ),
+    {what: 'second full, by key: stored', limit: 1.06, each: ratio('second full, by key', stored)},
+    ...ofStep('restore', {cpu: 1.1, wall: 1.08}),
+    ...ofStep('verify all data', {cpu: 1.1, wall: 1.08}),
     {what: 'opening with a key: ms more', limit: 60, each: more('SHOW BACKUPS, by key')},
     {what: 'opening with a password: ms more', limit: 800, each: more('SHOW BACKUPS')},
     {what: 're-encryption: speed against COPY', limit: 0.8, isLeast: true, each: speed},
