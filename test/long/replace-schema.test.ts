@@ -84,7 +84,7 @@ test('several tables are replaced and merged in one transaction, or none is', as
   const before = imageOf(database.path);
   for (const dryRun of [true, false]) {
     await expect(merge(database.source, backup, 'replace', {dryRun})).rejects.toMatchObject({
-      details: ['of b to c: the row with rowid 1'],
+      details: ['of b to c: the row with id 1'],
     });
   }
   expect(imageOf(database.path)).toEqual(before);
@@ -185,7 +185,7 @@ test('a dry run reports what a UNIQUE, NOT NULL or foreign key refuses, and chan
     }
     expect(ends[0]).toEqual(ends[1]);
     if (cause === undefined) expect(ends[0]).toMatchObject([{inserted: 1}]);
-    else if (cause === 'foreign') expect(ends[0]).toMatchObject({details: ['of t to p: the row with rowid 1']});
+    else if (cause === 'foreign') expect(ends[0]).toMatchObject({details: ['of t to p: the row with id 1']});
     else expect(ends[0]).toMatchObject({code: 'PRECONDITION', why: cause, details: ['the row with id 1']});
     if (cause?.startsWith('NOT NULL'))
       expect(ends[0]).toMatchObject({next: expect.stringMatching(/^restore it under/)});

@@ -137,7 +137,7 @@ test('a row whose parent is gone is refused alone, and comes back together with 
   expect(rowsOf(database)).toEqual(['a 1']);
   await expect(merge(database.source, alone, 'merge')).rejects.toMatchObject({
     code: 'PRECONDITION',
-    details: ['of orders to customers: 1 row'],
+    details: ["of orders to customers: the row with id 'b'"],
   });
   expect(rowsOf(database)).toEqual(['a 1']);
   await merge(database.source, both, 'merge');

@@ -1,16 +1,13 @@
 import {BkpError} from '../../../errors/index.ts';
 import {formatCount} from '../../../lib/figures.ts';
 import {tableNames} from '../catalog/catalog.ts';
-import type {Connection, Row} from '../engine/connection.ts';
-import {ResultCode, resultCode} from '../engine/errors.ts';
+import type {Connection} from '../engine/connection.ts';
 import {ownPrefix} from '../engine/own-prefix.ts';
-import {foldName} from '../engine/quote.ts';
+import {foldName, quoteName} from '../engine/quote.ts';
+import {type Dangling, noteDangling, partNames} from './dangling.ts';
 import type {MergedPair} from './pair.ts';
 
-const before = `temp.${ownPrefix}dangling`;
 const mostNamed = 10;
-
-const sameForeignKey = 'b.child = a.child COLLATE NOCASE AND b.parent = a.parent COLLATE NOCASE AND b.key IS a.key';
 
 /** Tables that have a foreign key, or are one of the named tables' children. */
 const related = `SELECT t.name AS child, f."table" AS parent FROM pragma_table_list AS t,
@@ -19,11 +16,6 @@ const related = `SELECT t.name AS child, f."table" AS parent FROM pragma_table_l
     (t.name COLLATE NOCASE IN (SELECT value FROM json_each(?1))
       OR f."table" COLLATE NOCASE IN (SELECT value FROM json_each(?1)))`;
 
-function textOf({child, parent, at, number}: Row): string {
-  const which = at === null ? formatCount(Number(number ?? 1), 'row') : `the row with rowid ${at}`;
-  return `of ${child} to ${parent}: ${which}`;
-}
-
 /** The named tables, and those that they refer to or that refer to them. */
 export function tablesWithRelatives(connection: Connection, names: readonly string[]): readonly string[] {
   const rows = connection.all(related, JSON.stringify(names));
@@ -31,29 +23,23 @@ export function tablesWithRelatives(connection: Connection, names: readonly stri
   return tableNames(connection).filter((name) => folded.has(foldName(name)));
 }
 
+/** A child; `dangling` is absent if SQLite cannot check its foreign keys. */
+type Noted = {child: string; dangling: Dangling | undefined};
+
 /**
  * Foreign keys that lead nowhere, before and after. SQLite checks them only in connections that ask for it, so a
  * database may have such rows already: those are not the restore's, and do not prevent it.
  */
 export class ForeignKeys {
   readonly #connection: Connection;
-  readonly #merged: string;
-  /** Tables whose rows may get another rowid, or other foreign keys: how many of their rows dangle is compared. */
-  readonly #counted: string;
-  /** Tables whose foreign keys may be others. */
-  readonly #swapped: string;
-  /** Tables that SQLite cannot check, because a foreign key leads to columns that are not unique. */
-  readonly #unchecked: ReadonlySet<string>;
+  /** By their folded names. */
+  readonly #merged: ReadonlyMap<string, MergedPair>;
+  readonly #before: ReadonlyMap<string, Noted>;
 
   constructor(connection: Connection, merged: readonly MergedPair[]) {
     this.#connection = connection;
-    this.#merged = JSON.stringify(merged.map(({table}) => table.name));
-    const isCounted = ({table: {key}, how}: MergedPair) =>
-      how.kind === 'swap' || key.kind !== 'rowid' || key.column === undefined;
-    const swapped = merged.filter(({how}) => how.kind === 'swap');
-    this.#swapped = JSON.stringify(swapped.map(({table}) => table.name));
-    this.#counted = JSON.stringify(merged.filter(isCounted).map(({table}) => table.name));
-    this.#unchecked = this.#note(before);
+    this.#merged = new Map(merged.map((pair) => [foldName(pair.table.name), pair]));
+    this.#before = this.#note('before');
   }
 
   /**
@@ -61,35 +47,56 @@ export class ForeignKeys {
    * @throws BkpError `PRECONDITION` naming rows that refer to a row that does not exist, and did not before
    */
   requireNoNew(notice: (text: string) => void): void {
-    const after = `temp.${ownPrefix}dangling_after`;
-    for (const table of this.#note(after)) {
-      if (this.#unchecked.has(table)) continue;
-      notice(
-        `a foreign key of ${table} leads to columns that are not unique any more: with foreign keys switched on, ` +
-          `SQLite refuses to write to ${table}`,
-      );
+    const found: {parent: string; text: string}[] = [];
+    for (const [name, {child, dangling}] of this.#note('after')) {
+      const before = this.#before.get(name);
+      if (dangling !== undefined) {
+        found.push(...this.#newOf(child, dangling, before?.dangling));
+      } else if (before === undefined || before.dangling !== undefined) {
+        notice(
+          `a foreign key of ${child} leads to columns that are not unique any more: with foreign keys switched on, ` +
+            `SQLite refuses to write to ${child}`,
+        );
+      }
     }
-    const found = this.#connection.all(
-      `SELECT DISTINCT a.child, a.parent, a.at, NULL AS number FROM ${after} AS a
-       WHERE a.child NOT IN (SELECT value FROM json_each(?1)) AND NOT EXISTS (
-         SELECT 1 FROM ${before} AS b WHERE ${sameForeignKey} AND b.at IS a.at)
-       UNION ALL
-       SELECT a.child, a.parent, NULL,
-         count(*) - (SELECT count(*) FROM ${before} AS b WHERE ${sameForeignKey}) AS number
-       FROM ${after} AS a WHERE a.child IN (SELECT value FROM json_each(?1))
-       GROUP BY a.child, a.parent, a.key HAVING number > 0
-       LIMIT ${mostNamed}`,
-      this.#counted,
-    );
     if (found.length === 0) return;
-    const missing = this.#missingParents(found.map(({parent}) => String(parent)));
+    const missing = this.#missingParents(found.map(({parent}) => parent));
     throw new BkpError('PRECONDITION', 'rows would refer to rows that do not exist; nothing was changed', {
       // One row can refer to a table twice.
-      details: [...new Set(found.map(textOf))],
+      details: [...new Set(found.map(({text}) => text))].slice(0, mostNamed),
       next:
         missing.length > 0
           ? `restore ${missing.join(', ')} first, without MODE, which creates what does not exist`
           : 'restore the tables that they refer to in the same statement, or restore under another name',
+    });
+  }
+
+  /**
+   * Rows that lead nowhere and did not before, each by its identity if that is the same in both states. Rows without
+   * one are counted: no more of them may lead nowhere.
+   */
+  #newOf(child: string, after: Dangling, before: Dangling | undefined): {parent: string; text: string}[] {
+    const parts = before === undefined || isSameIdentity(after, before) ? after.parts : [];
+    const names = partNames(parts);
+    const columns = ['parent', 'key', ...names].join(', ');
+    const collated = parts.map(({collation}, at) => `${names[at]} COLLATE ${quoteName(collation)}`);
+    // A table that is replaced with its schema may have other foreign keys.
+    const isSwapped = this.#merged.get(foldName(child))?.how.kind === 'swap';
+    const groups = ['parent COLLATE NOCASE', ...(isSwapped ? [] : ['key']), ...collated];
+    const shown = names.map((name) => `quote(${name}) AS shown_${name}`);
+    const rows = this.#connection.all(
+      `SELECT ${['parent', 'sum(n) AS number', ...shown].join(', ')} FROM (
+         SELECT ${columns}, 1 AS n FROM ${after.noted}
+         ${before === undefined ? '' : `UNION ALL SELECT ${columns}, -1 FROM ${before.noted}`})
+       GROUP BY ${groups.join(', ')} HAVING sum(n) > 0 LIMIT ${mostNamed}`,
+    );
+    return rows.map((row) => {
+      const number = Number(row.number);
+      const identity = parts.map(({name}, at) => `${name} ${row[`shown_${names[at]}`]}`).join(', ');
+      const which = identity === '' ? '' : ` with ${identity}`;
+      const rows = which !== '' && number === 1 ? 'the row' : formatCount(number, 'row');
+      const text = `of ${child} to ${row.parent}: ${rows}${which}`;
+      return {parent: String(row.parent), text};
     });
   }
 
@@ -98,25 +105,23 @@ export class ForeignKeys {
     return [...new Set(parents)].filter((parent) => !existing.has(foldName(parent)));
   }
 
-  #note(into: string): ReadonlySet<string> {
+  /** All children, by their folded names. */
+  #note(moment: 'before' | 'after'): ReadonlyMap<string, Noted> {
     const connection = this.#connection;
-    const unchecked = new Set<string>();
-    const key = 'iif("table" COLLATE NOCASE IN (SELECT value FROM json_each(?2)), NULL, fkid)';
-    connection.exec(`DROP TABLE IF EXISTS ${into}; CREATE TABLE ${into} (child, at, parent, key)`);
-    const children = new Set(connection.all(related, this.#merged).map(({child}) => String(child)));
-    for (const table of children) {
-      try {
-        connection.run(
-          `INSERT INTO ${into} SELECT "table", rowid, parent, ${key} FROM pragma_foreign_key_check(?1, 'main')`,
-          table,
-          this.#swapped,
-        );
-      } catch (error) {
-        // A foreign key to columns that are not unique: SQLite checks none of that table, in no connection.
-        if (resultCode(error) !== ResultCode.error) throw error;
-        unchecked.add(table);
-      }
-    }
-    return unchecked;
+    const merged = JSON.stringify([...this.#merged.keys()]);
+    const children = new Set(connection.all(related, merged).map(({child}) => String(child)));
+    return new Map(
+      [...children].map((child, at) => {
+        const into = `temp.${ownPrefix}dangling_${moment}_${at}`;
+        const stays = !this.#merged.has(foldName(child));
+        return [foldName(child), {child, dangling: noteDangling(connection, {child, into, stays})}];
+      }),
+    );
   }
+}
+
+function isSameIdentity(one: Dangling, other: Dangling): boolean {
+  const texts = ({parts}: Dangling) =>
+    parts.map(({name, collation}) => `${foldName(name)} COLLATE ${foldName(collation)}`).join(', ');
+  return texts(one) === texts(other);
 }
