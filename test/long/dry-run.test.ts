@@ -256,8 +256,8 @@ function expectMerged(
   {target, living, copy, label}: {target: string; living: string; copy: string; label: string},
 ): void {
   const names = tables.map(({name}) => name);
-  const model = mergedModel(living, copy, names, mode);
-  const now = mergedModel(target, copy, names, 'merge').rowsNow();
+  const model = mergedModel(living, copy, {tables: names, others: [], mode});
+  const now = mergedModel(target, copy, {tables: names, others: [], mode: 'merge'}).rowsNow();
   expect(now, label).toEqual(model.expected);
   for (const {name, examples: _, ...counts} of report!.merged!) {
     const isSwapped = notices.some((notice) => notice.startsWith(`${name} comes with the schema`));

@@ -13,6 +13,8 @@ const runs = 25 * Number(process.env.BKP_TEST_RUNS ?? 1);
 
 type Plan = {
   table: RandomTable;
+  /** The tables of the backup, which are merged. */
+  merged: readonly string[];
   before: readonly string[];
   after: readonly string[];
   mode: 'merge' | 'replace';
@@ -22,6 +24,7 @@ type Plan = {
 const planArbitrary: fc.Arbitrary<Plan> = tableArbitrary.chain((table) =>
   fc.record({
     table: fc.constant(table),
+    merged: fc.oneof(fc.constant(table.tables), fc.subarray([...table.tables], {minLength: 1})),
     before: fc.array(changeArbitrary(table), {minLength: 3, maxLength: 20}),
     after: fc.array(changeArbitrary(table), {minLength: 0, maxLength: 12}),
     mode: fc.constantFrom('merge', 'replace'),
@@ -47,7 +50,7 @@ test('a merged and a replaced table equal the model, whatever happened since the
   expect(ends.done).toBeGreaterThan(ends.refused);
 }, 600_000);
 
-async function live({table, before, after, mode, form}: Plan): Promise<'done' | 'refused' | undefined> {
+async function live({table, merged: tables, before, after, mode, form}: Plan): Promise<'done' | 'refused' | undefined> {
   let database: Database;
   try {
     database = new Database(table.schema);
@@ -58,20 +61,22 @@ async function live({table, before, after, mode, form}: Plan): Promise<'done' | 
   const described = await database.source.describe(table.tables);
   if (described.some((one) => one.state !== 'present' || one.fullOnly !== undefined)) return undefined;
   for (const change of before) attempt(database, change);
-  const backup = await full(database, table.tables, undefined, form);
+  const backup = await full(database, tables, undefined, form);
   const then = join(folder(), 'then.db');
   await restore(new SqliteSource(then), backup);
   for (const change of after) attempt(database, change);
   database.exec('DROP TRIGGER IF EXISTS temp.hide_INSERT; DROP TRIGGER IF EXISTS temp.hide_UPDATE');
   const now = imageOf(database.path);
-  const model = mergedModel(database.path, then, table.tables, mode);
+  const others = table.tables.filter((name) => !tables.includes(name));
+  const model = mergedModel(database.path, then, {tables, others, mode});
   const counted = await merge(database.source, backup, mode, {dryRun: true}).catch((error: BkpError) => error);
   expect(imageOf(database.path)).toEqual(now);
   try {
     const merged = await merge(database.source, backup, mode);
     expect(merged).toEqual(counted);
     expect(model.hasNullKeys && mode === 'merge').toBe(false);
-    for (const name of table.tables) {
+    expect(tryModel(table.schema, model)).toBeUndefined();
+    for (const name of tables) {
       const counts = merged.find((one) => one.name === name)!;
       expect(counts).toEqual({name, ...model.counts(name)});
     }
@@ -111,7 +116,7 @@ test('a table that was altered since is replaced exactly, and the next increment
 }, 600_000);
 
 /** @returns whether the tables could be altered */
-async function alterAndReplace({table, before, after, form}: Plan, how: number): Promise<boolean> {
+async function alterAndReplace({table, merged: tables, before, after, form}: Plan, how: number): Promise<boolean> {
   let database: Database;
   try {
     database = new Database(table.schema);
@@ -121,13 +126,13 @@ async function alterAndReplace({table, before, after, form}: Plan, how: number):
   const described = await database.source.describe(table.tables);
   if (described.some((one) => one.state !== 'present' || one.fullOnly !== undefined)) return false;
   for (const change of before) attempt(database, change);
-  let backup = await full(database, table.tables, undefined, form);
+  let backup = await full(database, tables, undefined, form);
   for (const change of after) attempt(database, change);
   backup = await increment(database, backup, form);
   const then = join(folder(), 'then.db');
   await restore(new SqliteSource(then), backup);
   const fingerprints = backup.schemas.map(({fingerprint}) => fingerprint);
-  for (const name of table.tables) {
+  for (const name of tables) {
     attempt(database, `ALTER TABLE ${name} ADD COLUMN "added, later" TEXT DEFAULT 'x'`);
     if (how > 0) attempt(database, `UPDATE ${name} SET "added, later" = 'y'`);
     if (how > 1) attempt(database, `CREATE INDEX "later on ${name}" ON ${name} ("added, later")`);
@@ -136,6 +141,8 @@ async function alterAndReplace({table, before, after, form}: Plan, how: number):
   for (const change of after) attempt(database, change);
   database.exec('DROP TRIGGER IF EXISTS temp.hide_INSERT; DROP TRIGGER IF EXISTS temp.hide_UPDATE');
   const now = imageOf(database.path);
+  const others = table.tables.filter((name) => !tables.includes(name));
+  const refusal = tryModel(table.schema, mergedModel(database.path, then, {tables, others, mode: 'replace'}));
   try {
     const counted = await merge(database.source, backup, 'replace', {dryRun: true}).catch((error: unknown) => error);
     expect(imageOf(database.path)).toEqual(now);
@@ -143,11 +150,13 @@ async function alterAndReplace({table, before, after, form}: Plan, how: number):
     if (merged instanceof Error) {
       expect(facts(counted)).toEqual(facts(merged));
       expect(merged).toMatchObject({code: 'PRECONDITION', message: expect.stringContaining('would refer to rows')});
+      expect(refusal).toBe('foreign key');
       expect(imageOf(database.path)).toEqual(now);
       return false;
     }
+    expect(refusal).toBeUndefined();
     expect(merged).toEqual(counted);
-    expectSame(database.path, then, table.tables);
+    expectSame(database.path, then, tables);
     for (const change of before) attempt(database, change);
     const next = await increment(database, backup, form);
     expect(next.schemas.map(({fingerprint}) => fingerprint)).toEqual(fingerprints);

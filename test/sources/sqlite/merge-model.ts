@@ -1,4 +1,5 @@
 import {DatabaseSync, type SQLInputValue} from 'node:sqlite';
+import {ResultCode, resultCode} from '../../../src/sources/sqlite/engine/errors.ts';
 
 /** What a merge has to do, computed row by row in JavaScript, where SQLite compares nothing. */
 export type MergeModel = {
@@ -10,20 +11,24 @@ export type MergeModel = {
   hasNullKeys: boolean;
   /** The expected rows as values. */
   rows: ReadonlyMap<string, readonly ModelRow[]>;
+  /** The rows of the living tables at the time of the model. */
+  living: ReadonlyMap<string, readonly ModelRow[]>;
 };
 
 type Value = {type: string; value: bigint | number | Uint8Array | null};
 type ModelRow = {columns: readonly string[]; values: readonly Value[]; key: string; hasNull: boolean};
 
+/** @param others tables that are not merged */
 export function mergedModel(
   now: string,
   then: string,
-  tables: readonly string[],
-  mode: 'merge' | 'replace',
+  {tables, others, mode}: {tables: readonly string[]; others: readonly string[]; mode: 'merge' | 'replace'},
 ): MergeModel {
+  const readOthers = () => others.map((table) => [table, rowsOf(now, table, columnsOf(now, table))] as const);
   const read = (path: string) => new Map(tables.map((table) => [table, rowsOf(path, table, columnsOf(then, table))]));
-  const [living, stored] = [read(now), read(then)];
-  const rows = new Map<string, readonly ModelRow[]>();
+  const [merged, stored] = [read(now), read(then)];
+  const living = new Map([...merged, ...readOthers()]);
+  const rows = new Map<string, readonly ModelRow[]>(readOthers());
   const counts = new Map<string, {inserted: number; updated: number; deleted: number; kept: number}>();
   for (const table of tables) {
     const [here, there] = [living.get(table)!, stored.get(table)!];
@@ -44,42 +49,80 @@ export function mergedModel(
     Object.fromEntries([...of].map(([table, list]) => [table, list.map(({values}) => textOf(values)).sort()]));
   return {
     expected: texts(rows),
-    rowsNow: () => texts(read(now)),
+    rowsNow: () => texts(new Map([...read(now), ...readOthers()])),
     counts: (table) => counts.get(table)!,
-    hasNullKeys: [...living.values(), ...stored.values()].flat().some(({hasNull}) => hasNull),
+    hasNullKeys: [...merged.values(), ...stored.values()].flat().some(({hasNull}) => hasNull),
     rows,
+    living,
   };
 }
 
-/** Inserts the expected rows into new tables. @returns what SQLite has against them, undefined for nothing */
-export function tryModel(schema: string, {rows}: MergeModel): 'constraint' | 'foreign key' | undefined {
+/**
+ * Inserts the expected rows into new tables, and the living ones into others.
+ * @returns what SQLite has against the expected rows and not against the living ones, undefined for nothing
+ */
+export function tryModel(schema: string, {living, rows}: MergeModel): 'constraint' | 'foreign key' | undefined {
+  const after = danglingIn(schema, rows);
+  if (after === undefined) return 'constraint';
+  const before = danglingIn(schema, living)!;
+  return [...after].some(([row, times]) => times > (before.get(row) ?? 0)) ? 'foreign key' : undefined;
+}
+
+/** @returns which rows refer to rows that do not exist, and how often; undefined if a constraint refuses a row */
+function danglingIn(schema: string, rows: MergeModel['rows']): ReadonlyMap<string, number> | undefined {
   const db = new DatabaseSync(':memory:', {enableForeignKeyConstraints: false, enableDoubleQuotedStringLiterals: true});
   try {
-    for (const statement of schema.split(/;\n(?=CREATE)/)) if (!/^CREATE TRIGGER/.test(statement)) db.exec(statement);
-    for (const [table, list] of rows) {
-      for (const {columns, values} of list) {
-        const names = columns.map(quoted).join(', ');
-        const marks = values.map(({type}) => (type === 'text' ? 'CAST(? AS TEXT)' : '?')).join(', ');
-        const insert = db.prepare(`INSERT OR ABORT INTO ${table} (${names}) VALUES (${marks})`);
-        try {
-          insert.run(...values.map(({value}) => value as SQLInputValue));
-        } catch {
-          return 'constraint';
-        }
+    for (const statement of schema.split(/;\n(?=CREATE)/)) {
+      // A rowid says which row it is about; SQLite names no row of a table without.
+      if (!/^CREATE TRIGGER/.test(statement)) db.exec(statement.replace(/\) WITHOUT ROWID(?=;|$)/, ')'));
+    }
+    const dangling = new Map<string, number>();
+    const inserted = new Map([...rows].map(([table, list]) => [table, insertedRows(db, table, list)]));
+    for (const [table, byRowid] of inserted) {
+      if (byRowid === undefined) return undefined;
+      for (const {rowid, fkid} of foreignKeyFaults(db, table)) {
+        const row = `foreign key ${fkid} of ${table}: ${byRowid.get(rowid as bigint)!.key}`;
+        dangling.set(row, (dangling.get(row) ?? 0) + 1);
       }
     }
-    return [...rows.keys()].some((table) => dangles(db, table)) ? 'foreign key' : undefined;
+    return dangling;
   } finally {
     db.close();
   }
 }
 
+/** @returns the rows by their rowids; undefined if a constraint refuses one */
+function insertedRows(
+  db: DatabaseSync,
+  table: string,
+  rows: readonly ModelRow[],
+): ReadonlyMap<bigint, ModelRow> | undefined {
+  const byRowid = new Map<bigint, ModelRow>();
+  for (const row of rows) {
+    const names = row.columns.map(quoted).join(', ');
+    const marks = row.values.map(({type}) => (type === 'text' ? 'CAST(? AS TEXT)' : '?')).join(', ');
+    const insert = db.prepare(`INSERT OR ABORT INTO ${table} (${names}) VALUES (${marks})`);
+    insert.setReadBigInts(true);
+    try {
+      const {lastInsertRowid} = insert.run(...row.values.map(({value}) => value as SQLInputValue));
+      byRowid.set(lastInsertRowid as bigint, row);
+    } catch (error) {
+      if (resultCode(error) !== ResultCode.constraint) throw error;
+      return undefined;
+    }
+  }
+  return byRowid;
+}
+
 /** SQLite checks no foreign key of a table that has one to columns that are not unique. */
-function dangles(db: DatabaseSync, table: string): boolean {
+function foreignKeyFaults(db: DatabaseSync, table: string) {
   try {
-    return db.prepare(`PRAGMA foreign_key_check(${table})`).all().length > 0;
-  } catch {
-    return false;
+    const check = db.prepare(`PRAGMA foreign_key_check(${table})`);
+    check.setReadBigInts(true);
+    return check.all();
+  } catch (error) {
+    if (!/foreign key mismatch/.test((error as Error).message)) throw error;
+    return [];
   }
 }
 

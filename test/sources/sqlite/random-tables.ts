@@ -112,17 +112,17 @@ const childArbitrary = fc
     onUpdate: fc.constantFrom(...actions),
     deferred: fc.boolean(),
     indexed: fc.boolean(),
-    isKey: fc.boolean(),
+    isKey: fc.constantFrom(false, false, true, 'WITHOUT ROWID'),
   })
   .map(({parent, types, onDelete, onUpdate, deferred, indexed, isKey}) => {
     const up = parent.split(', ').map((_, at) => `u${at}`);
     const columns = up.map((name, at) => `${name} ${types[at]} DEFAULT ${at + 1}`).join(', ');
     const reference =
       `FOREIGN KEY (${up.join(', ')}) REFERENCES t ` + `(${parent}) ON DELETE ${onDelete} ON UPDATE ${onUpdate}`;
-    const key = isKey ? `PRIMARY KEY (${up.join(', ')})` : 'PRIMARY KEY (n)';
+    const key = isKey !== false ? `PRIMARY KEY (${up.join(', ')})` : 'PRIMARY KEY (n)';
     const table =
       `CREATE TABLE child (n INTEGER, ${columns}, ${key}, ` +
-      `${reference}${deferred ? ' DEFERRABLE INITIALLY DEFERRED' : ''})`;
+      `${reference}${deferred ? ' DEFERRABLE INITIALLY DEFERRED' : ''})${isKey === 'WITHOUT ROWID' ? ` ${isKey}` : ''}`;
     return indexed ? `${table}; CREATE INDEX child_up ON child (${up.join(', ')})` : table;
   });
 
