@@ -1,6 +1,7 @@
-import {assert} from '../errors/index.ts';
+import {assert, type BkpError} from '../errors/index.ts';
 import type {Clock} from '../lib/clock.ts';
 import type {Key, ListOptions, Store} from '../stores/index.ts';
+import {damagedNotes} from './care/damaged-notes.ts';
 import {survey} from './care/survey.ts';
 import {verify} from './care/verify.ts';
 import {readDocument, readManifest} from './format/manifest.ts';
@@ -172,6 +173,10 @@ export class Reader implements VaultReader {
     } finally {
       closure.close();
     }
+  }
+
+  damagedNotes(): Promise<readonly BkpError[]> {
+    return damagedNotes(this.#parts.store);
   }
 
   survey(): Promise<Survey> {

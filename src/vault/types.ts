@@ -270,6 +270,8 @@ export interface VaultReader {
    */
   addedBytes(groups: readonly (readonly Recipe[])[]): Promise<readonly number[]>;
 
+  /** Errors of the objects that no backup needs and that decide what is done with backups. Reads each of them. */
+  damagedNotes(): Promise<readonly BkpError[]>;
   /** Lists the store once. Every decision that relies on a backup asks the result about the packs that it needs. */
   survey(): Promise<Survey>;
 

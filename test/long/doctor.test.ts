@@ -1,5 +1,5 @@
-import {chmodSync, writeFileSync} from 'node:fs';
-import {join} from 'node:path';
+import {chmodSync, mkdirSync, rmSync, writeFileSync} from 'node:fs';
+import {dirname, join} from 'node:path';
 import {expect, test} from 'vitest';
 import {createC, openDesk} from '../helpers/desk.ts';
 
@@ -104,4 +104,28 @@ test('a vault without its header is not an empty store, and --repair writes the 
   await desk.sqlWait('VERIFY c');
   await desk.sqlWait('BACKUP c');
   expect(await doctor(desk)).toMatchObject({status: 0, report: {ok: true}});
+});
+
+test('a note of a cleanup or a verdict that cannot be read is reported, and what doctor says helps', async () => {
+  const desk = openDesk();
+  await desk.sql(createC(true));
+  await desk.sqlWait('BACKUP c');
+  const manifest = desk.storedKeys().find((key) => key.endsWith('_full/manifest'))!;
+  const note = `removals/${'0'.repeat(32)}`;
+  const verdict = `${manifest.slice(0, -'manifest'.length)}verdict/${'1'.repeat(32)}`;
+  for (const key of [note, verdict]) {
+    mkdirSync(join(desk.cluster, dirname(key)), {recursive: true});
+    writeFileSync(join(desk.cluster, key), '');
+  }
+  expect((await desk.refused('BACKUP c INCREMENTAL')).stderr).toContain(note);
+  const {status, report} = await doctor(desk);
+  expect(status).toBe(1);
+  const faults = report.checks.filter(({what}) => what === 'vault: note');
+  expect(faults.map(({detail}) => detail)).toEqual([note, verdict].map((key) => expect.stringContaining(key)));
+  for (const [at, key] of [note, verdict].entries()) {
+    expect(faults[at]!.next).toContain(`remove ${key}`);
+    rmSync(join(desk.cluster, key));
+  }
+  expect((await doctor(desk)).report.checks.filter(({what}) => what === 'vault: note')).toEqual([]);
+  await desk.sqlWait('BACKUP c INCREMENTAL');
 });

@@ -18,7 +18,7 @@ export function checkPlace(deps: Deps, place: Workplace): Promise<Check[]> {
     if (isWithoutFolder(store)) return [await absentDirectory(deps, store, storage)];
     const checks = (await deps.probeStore(store)).map((probe) => ({...probe, what: `${storage}: ${probe.what}`}));
     if (checks.some((check) => !check.ok)) return checks;
-    return [...checks, ...(await tried('vault', async () => [await checkVault(deps, place)]))];
+    return [...checks, ...(await tried('vault', () => checkVault(deps, place)))];
   });
 }
 
@@ -40,23 +40,20 @@ async function absentDirectory(deps: Deps, {root}: DirectoryAddress, storage: st
   return {...fault, what, detail: `${root} cannot be created: ${fault.what} of ${above}: ${fault.detail}`};
 }
 
-async function checkVault(deps: Deps, place: Workplace): Promise<Check> {
+async function checkVault(deps: Deps, place: Workplace): Promise<Check[]> {
   const what = 'vault';
-  const check = await withVaultIfAny(deps, place, async (vault): Promise<Check> => {
+  const checks = await withVaultIfAny(deps, place, async (vault): Promise<Check[]> => {
     const folders = await readAllFolders(vault);
     const [damage] = folders.flatMap((folder) => folder.damage ?? []);
     if (damage !== undefined) {
-      return {
-        what,
-        ok: false,
-        detail: damage.message,
-        next: 'SHOW BACKUP COLLECTIONS names the collection; CREATE BACKUP COLLECTION … writes its definition again',
-      };
+      const next =
+        'SHOW BACKUP COLLECTIONS names the collection; CREATE BACKUP COLLECTION … writes its definition again';
+      return [{what, ok: false, detail: damage.message, next}];
     }
     const instances = await listInstances(vault);
     const [gone] = goneTexts(vault, '');
     if (gone !== undefined) {
-      return {what, ok: false, detail: gone, next: 'take a new backup; or accept it: bkp store forget --gone'};
+      return [{what, ok: false, detail: gone, next: 'take a new backup; or accept it: bkp store forget --gone'}];
     }
     const backups = [...folders, ...instances].reduce((sum, one) => sum + one.backups.length, 0);
     const counts = [
@@ -65,9 +62,13 @@ async function checkVault(deps: Deps, place: Workplace): Promise<Check> {
       formatCount(backups, 'backup'),
     ].join(', ');
     const kind = vault.encryption === undefined ? 'not encrypted' : 'encrypted';
-    return {what, ok: true, detail: `${vault.id}, ${kind}, ${counts}`};
+    const notes = (await vault.damagedNotes()).map(({message, next}) => ({
+      ...{what: 'vault: note', ok: false, detail: message},
+      ...(next === undefined ? {} : {next}),
+    }));
+    return [{what, ok: true, detail: `${vault.id}, ${kind}, ${counts}`}, ...notes];
   });
   return (
-    check ?? {what, ok: true, detail: 'none yet; the first CREATE BACKUP COLLECTION or BACKUP DATABASE creates it'}
+    checks ?? [{what, ok: true, detail: 'none yet; the first CREATE BACKUP COLLECTION or BACKUP DATABASE creates it'}]
   );
 }

@@ -12,7 +12,7 @@ import {chunkMissing, Recovery} from '../read/recovery.ts';
 import {SlidingClosure} from '../read/sliding-closure.ts';
 import type {StreamReader} from '../read/stream-reader.ts';
 import type {ChunkId, Needs, PackId, Recipe, Survey, SurveyOptions} from '../types.ts';
-import {lost} from './lost.ts';
+import {lost} from './findings.ts';
 
 export type SurveyDeps = LedgerDeps & {index: ChunkIndex; reader: StreamReader};
 

@@ -1,3 +1,4 @@
+import type {BkpError} from '../../errors/index.ts';
 import type {Key, ListOptions, ObjectFacts, Store} from '../../stores/index.ts';
 import {removeIfAllowed} from '../../stores/index.ts';
 import {damaged, isDamage, unlessDamaged} from '../format/damage.ts';
@@ -126,6 +127,23 @@ export async function hasVoidVerdict(store: Store, manifest: Key): Promise<boole
     if ((await unlessDamaged(readVerdict(store, key))) === 'void') return true;
   }
   return false;
+}
+
+/** An error for each verdict that cannot be read. Its manifest counts: see `isVoid`. */
+export async function damagedVerdicts(store: Store): Promise<BkpError[]> {
+  const faults: BkpError[] = [];
+  for (const prefix of manifestPrefixes) {
+    for await (const {key} of store.list(prefix)) {
+      if (parseBeside(key)?.what !== 'verdict') continue;
+      try {
+        await readVerdict(store, key);
+      } catch (error) {
+        if (!isDamage(error)) throw error;
+        if (error.code === 'OBJECT_DAMAGED') faults.push(error);
+      }
+    }
+  }
+  return faults;
 }
 
 /** @returns undefined when the manifest is missing, damaged, or of a version that named no lease */

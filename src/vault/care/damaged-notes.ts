@@ -1,0 +1,24 @@
+import {BkpError} from '../../errors/index.ts';
+import type {Key, Store} from '../../stores/index.ts';
+import {removalsPrefix} from '../format/key.ts';
+import {readRemovals} from '../indexes/removals.ts';
+import {damagedVerdicts} from '../lease/verdict.ts';
+
+/**
+ * Errors of the small objects that no backup needs and that decide what is done with backups: notes of what a cleanup
+ * was about to remove, and verdicts about backups that were interrupted.
+ */
+export async function damagedNotes(store: Store): Promise<readonly BkpError[]> {
+  const notes: Key[] = [];
+  for await (const {key} of store.list(removalsPrefix)) notes.push(key);
+  const removals = await readRemovals(store, notes);
+  const verdicts = (await damagedVerdicts(store)).map(
+    (error) =>
+      new BkpError(error.code, error.message, {
+        cause: 'it says whether an interrupted backup counts; until it can be read, the backup does',
+        next: `VERIFY shows whether the backup is complete; then remove ${error.context.key} from the store`,
+        context: error.context,
+      }),
+  );
+  return removals?.fault === undefined ? verdicts : [removals.fault, ...verdicts];
+}
