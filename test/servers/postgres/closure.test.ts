@@ -131,6 +131,17 @@ test.each([
   expect((await restoreSchema(target.source, backup)).join()).toContain('left out of public.t');
 });
 
+test('a sequence comes with the table that owns it, whatever it is called', async () => {
+  const {database, target} = await filled(
+    18,
+    `CREATE TABLE x (i int); CREATE TABLE t (i int);
+    CREATE SEQUENCE x_own OWNED BY t.i; CREATE SEQUENCE t_own OWNED BY x.i; CREATE SEQUENCE free`,
+  );
+  await restoreSchema(target.source, await takeSchema(database.source, {tables: ['public.t'], objects: true}));
+  const sequences = '(SELECT sequencename FROM pg_sequences)';
+  expect(await target.rows(sequences)).toEqual(['(free)', '(x_own)']);
+});
+
 test('what needs a table that is left out is named, of whatever kind it is', async () => {
   const {database, target} = await filled(
     18,
