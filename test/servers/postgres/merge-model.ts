@@ -14,6 +14,8 @@ export type MergeModel = {
   isCascading: boolean;
   /** Unique values that move between rows, which bkp may refuse. */
   isExchanging: boolean;
+  /** Keys that get other bytes, so that rows that stay would change with them, which bkp may refuse. */
+  isRewriting: boolean;
 };
 
 /** @param schema in which the tables are */
@@ -73,6 +75,11 @@ export async function mergedModel(
         child.references.some((reference) => moves(tables, child, reference, now, wanted)),
     ),
     isExchanging: tables.some((table) => exchanges(table, now.get(table.name)!, wanted.get(table.name)!)),
+    isRewriting: tables.some(
+      (child) =>
+        named.includes(child.name) &&
+        child.references.some((reference) => rewrites(tables, child, reference, now, wanted)),
+    ),
   };
 }
 
@@ -160,6 +167,31 @@ function moves(
     const after = left.get(keyOf(parent, row));
     if (after === undefined) return isAction(onDelete);
     return isAction(onUpdate) && parentColumns.some((column) => after[column] !== row[column]);
+  });
+}
+
+/** Whether rows that stay will refer to one that gets other bytes, and would get others than they are to have. */
+function rewrites(
+  tables: readonly RandomTable[],
+  child: RandomTable,
+  {columns, parent: name, parentColumns, onUpdate}: Reference,
+  now: Rows,
+  wanted: Rows,
+): boolean {
+  if (!isAction(onUpdate)) return false;
+  const parent = tables.find((table) => table.name === name)!;
+  const living = byKey(child, now.get(child.name)!);
+  const stay = wanted.get(child.name)!.filter((row) => living.has(keyOf(child, row)!));
+  const left = byKey(parent, wanted.get(name)!);
+  return now.get(name)!.some((row) => {
+    const after = left.get(keyOf(parent, row)!);
+    if (after === undefined || parentColumns.every((column) => after[column] === row[column])) return false;
+    const value = comparable(parent, parentColumns, row);
+    const referring = stay.filter(
+      (one) => value !== undefined && valueIn(parent, parentColumns, columns, one) === value,
+    );
+    if (onUpdate !== 'CASCADE') return referring.length > 0;
+    return referring.some((one) => columns.some((column, at) => one[column] !== after[parentColumns[at]!]));
   });
 }
 

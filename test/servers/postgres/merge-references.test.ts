@@ -80,6 +80,44 @@ test('a key that acts on rows of a table that is not named refuses, of any type 
   expect(await database.rows('prices')).toEqual(['(1.00,1)']);
 });
 
+const byName = (action: string) => `CREATE SCHEMA lib; CREATE EXTENSION citext SCHEMA lib;
+  CREATE TABLE users (name lib.citext PRIMARY KEY);
+  CREATE TABLE orders (id int PRIMARY KEY, name lib.citext DEFAULT 'eve' REFERENCES users ON UPDATE ${action});
+  INSERT INTO users VALUES ('ann'), ('eve'); INSERT INTO orders VALUES (1, 'ann')`;
+
+test.each(['merge', 'replace'] as const)('%s brings back a key that is written differently', async (mode) => {
+  const database = await made(byName('CASCADE'));
+  const backup = await full(database, 'users', 'orders');
+  await database.exec("UPDATE users SET name = 'Ann' WHERE name = 'ann'");
+  const expected = [counted('users', 0, 1, 0), counted('orders', 0, 1, 0)];
+  expect(await merge(database.source, backup, mode, {dryRun: true})).toEqual(expected);
+  expect(await merge(database.source, backup, mode)).toEqual(expected);
+  expect(await database.rows('users')).toEqual(['(ann)', '(eve)']);
+  expect(await database.rows('orders')).toEqual(['(1,ann)']);
+});
+
+test.each(['CASCADE', 'SET NULL', 'SET DEFAULT'])(
+  'a key that is written differently is refused if a row that stays would change with it, ON UPDATE %s',
+  async (action) => {
+    const database = await made(byName(action));
+    const backup = await full(database, 'users', 'orders');
+    await database.exec(`DELETE FROM orders; UPDATE users SET name = 'Ann' WHERE name = 'ann';
+      INSERT INTO orders VALUES (1, 'Ann'), (2, 'Ann')`);
+    await expect(merge(database.source, backup, 'merge')).rejects.toMatchObject({
+      code: 'PRECONDITION',
+      message: expect.stringMatching(
+        /^the foreign key orders_name_fkey would update [12] rows? of public.orders too$/u,
+      ),
+    });
+    expect(await database.rows('orders')).toEqual(['(1,Ann)', '(2,Ann)']);
+    if (action !== 'CASCADE') return;
+    await database.exec("UPDATE orders SET name = 'ann'");
+    await merge(database.source, backup, 'merge');
+    expect(await database.rows('users')).toEqual(['(ann)', '(eve)']);
+    expect(await database.rows('orders')).toEqual(['(1,ann)', '(2,ann)']);
+  },
+);
+
 test('sequences that were set back continue behind the rows of the backup, and others stay', async () => {
   const database = await made(`CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, n serial,
       down int DEFAULT 0, v text);

@@ -43,11 +43,14 @@ type ActingKey = {
   match: string;
   /** Columns to which it refers, quoted. */
   columns: readonly string[];
+  /** Whether ON UPDATE CASCADE would give a row `c` other bytes, once `t` is as `s`; undefined for other actions. */
+  cascadeDiffers: string | undefined;
 };
 
 /**
  * Refuses to delete or change rows if a foreign key would then delete or change rows that are to stay as they are:
- * rows of another table, or of a merged one that the backup has too.
+ * rows of another table, or of a merged one that the backup has too. A merged table has no triggers meanwhile, so
+ * ON UPDATE CASCADE may give its rows the bytes that they have.
  * @param what of a living row `t`, which is to be deleted or, with `staged` as `s`, changed
  * @param what.pairs all merged tables; their rows that are deleted anyway do not count
  * @throws BkpError `PRECONDITION`; its context names the `child`
@@ -58,12 +61,13 @@ export async function requireNoCascade(
   what: {on: 'delete' | 'update'; condition: string; pairs: readonly MergedPair[]},
 ): Promise<void> {
   for (const key of await actingKeys(connection, oid, what.on)) {
-    const {childOid, match, columns} = key;
+    const {childOid, match, columns, cascadeDiffers} = key;
+    const child = what.pairs.find((pair) => pair.oid === childOid);
     // The server compares the bytes of a key to know whether it was changed.
     const list = (of: string) => columns.map((column) => `${of}.${column}`);
     const differ = `pg_catalog.record_image_ne(row(${list('t').join(', ')}), row(${list('s').join(', ')}))`;
-    const condition = what.on === 'delete' ? what.condition : what.condition.replace('$differ', () => differ);
-    const child = what.pairs.find((pair) => pair.oid === childOid);
+    const acts = child === undefined || cascadeDiffers === undefined ? differ : `${differ} AND ${cascadeDiffers}`;
+    const condition = what.on === 'delete' ? what.condition : what.condition.replace('$differ', () => acts);
     const stays = child === undefined || what.on === 'update' ? '' : ` AND NOT (${isGone(child, 'c')})`;
     const rows = Number(
       await connection.value(
@@ -101,17 +105,24 @@ async function actingKeys(
         JOIN pg_attribute f ON f.attrelid = c.confrelid AND f.attnum = k.other),
       (SELECT string_agg(quote_ident(f.attname), chr(1) ORDER BY k.at)
         FROM unnest(c.confkey) WITH ORDINALITY AS k (other, at)
-        JOIN pg_attribute f ON f.attrelid = c.confrelid AND f.attnum = k.other)
+        JOIN pg_attribute f ON f.attrelid = c.confrelid AND f.attnum = k.other),
+      CASE WHEN ${action} = 'c' THEN (SELECT format('record_image_ne(row(%s), row(%s))',
+          string_agg(format('c.%I', a.attname), ', ' ORDER BY k.at),
+          string_agg(format('s.%I::%s', f.attname, format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY k.at))
+        FROM unnest(c.conkey, c.confkey) WITH ORDINALITY AS k (own, other, at)
+        JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.own
+        JOIN pg_attribute f ON f.attrelid = c.confrelid AND f.attnum = k.other) END
     FROM pg_constraint c JOIN pg_class r ON r.oid = c.conrelid JOIN pg_namespace n ON n.oid = r.relnamespace
     WHERE c.confrelid = $1 AND c.contype = 'f' AND c.conparentid = 0 AND ${action} NOT IN ('a', 'r')`,
     [parent],
   );
-  return rows.map(([name, childOid, schema, table, kind, match, columns]) => ({
+  return rows.map(([name, childOid, schema, table, kind, match, columns, cascadeDiffers]) => ({
     name: name!,
     childOid: Number(childOid),
     called: `${asIdent(schema!)}.${asIdent(table!)}`,
     child: onlyOf(kind === 'p' ? 'partitioned' : 'table') + qualified(schema!, table!),
     match: match!,
     columns: columns!.split('\u0001'),
+    cascadeDiffers: cascadeDiffers ?? undefined,
   }));
 }
