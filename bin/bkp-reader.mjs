@@ -686,7 +686,8 @@ class SealedStore {
       const rest = this.store.names(`${namedFolder}/${first}`).filter((part) => part.startsWith('~~'));
       names.push(this.#shownName(first), ...rest.map((part) => this.#shownName(first + part.slice(2))));
     }
-    return names.filter((name) => name !== undefined).sort();
+    // A folder may have another spelling of a name: base64url has several for the same bytes.
+    return [...new Set(names.filter((name) => name !== undefined))].sort();
   }
 
   #stored(key) {

@@ -125,4 +125,8 @@ test('a folder whose name nobody with the keys hid is no collection', () => {
   mkdirSync(dirname(invented), {recursive: true});
   writeFileSync(invented, readFileSync(join(copy, manifest().file)));
   expect(list()).toMatchObject({stdout: before.stdout, stderr: before.stderr});
+  // The same bytes in another spelling: the collection is not listed twice.
+  const folders = readdirSync(join(copy, '.backups/collections'));
+  for (const one of folders) mkdirSync(join(copy, '.backups/collections', `${one}=`));
+  expect(list()).toMatchObject({stdout: before.stdout, stderr: before.stderr});
 });
