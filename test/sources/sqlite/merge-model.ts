@@ -73,8 +73,7 @@ function danglingIn(schema: string, rows: MergeModel['rows']): ReadonlyMap<strin
   const db = new DatabaseSync(':memory:', {enableForeignKeyConstraints: false, enableDoubleQuotedStringLiterals: true});
   try {
     for (const statement of schema.split(/;\n(?=CREATE)/)) {
-      // A rowid says which row it is about; SQLite names no row of a table without.
-      if (!/^CREATE TRIGGER/.test(statement)) db.exec(statement.replace(/\) WITHOUT ROWID(?=;|$)/, ')'));
+      if (!/^CREATE TRIGGER/.test(statement)) db.exec(withRowid(statement));
     }
     const dangling = new Map<string, number>();
     const inserted = new Map([...rows].map(([table, list]) => [table, insertedRows(db, table, list)]));
@@ -89,6 +88,15 @@ function danglingIn(schema: string, rows: MergeModel['rows']): ReadonlyMap<strin
   } finally {
     db.close();
   }
+}
+
+/**
+ * SQLite's check names rows by their rowids, which these tables get. A key of one INTEGER would become the rowid, and
+ * accept nothing but integers: it becomes UNIQUE.
+ */
+function withRowid(statement: string): string {
+  const ending = /\) WITHOUT ROWID(?=;|$)/;
+  return ending.test(statement) ? statement.replace(ending, ')').replace('PRIMARY KEY (', 'UNIQUE (') : statement;
 }
 
 /** @returns the rows by their rowids; undefined if a constraint refuses one */
