@@ -4,6 +4,8 @@ import {fingerprintMutants} from './fingerprints.ts';
 import {keyMutants} from './keys.ts';
 import {leaseMutants} from './leases.ts';
 import type {Mutant} from './mutant.ts';
+import {proofMutants} from './proofs.ts';
+import {restoreMutants} from './restores.ts';
 
 /** Mistakes of PostgreSQL's change tracking are in a test on a server: `servers/postgres/writers`. */
 export const mutants: readonly Mutant[] = [
@@ -12,4 +14,6 @@ export const mutants: readonly Mutant[] = [
   ...collectorMutants,
   ...fingerprintMutants,
   ...keyMutants,
+  ...restoreMutants,
+  ...proofMutants,
 ];
