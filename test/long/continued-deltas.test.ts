@@ -1,15 +1,13 @@
 import {copyFileSync, readdirSync} from 'node:fs';
 import {join} from 'node:path';
 import {expect, test} from 'vitest';
-import {systemProcesses} from '../../src/lib/processes.ts';
 import type {Staging} from '../../src/sources/index.ts';
-import {SqliteSource} from '../../src/sources/sqlite/index.ts';
 import {DeltaProgress} from '../../src/sources/sqlite/restore/delta-progress.ts';
 import {StagingFile} from '../../src/sources/sqlite/restore/staging-file.ts';
 import type {DeltaState} from '../../src/sources/sqlite/restore/staging-record.ts';
 import {takeOverDeltas} from '../../src/sources/sqlite/restore/take-over.ts';
 import {expectSame} from '../helpers/sqlite-compare.ts';
-import {type Backup, basesOf} from '../sources/layers.ts';
+import {begin, loadBases, type Step, stepsOf} from '../sources/sqlite/continuing.ts';
 import {Database, filesIn, folder, full, increment} from '../sources/sqlite/database.ts';
 
 // A restore that is interrupted while it applies rows and keys. The files that a killed process leaves are those that
@@ -25,66 +23,6 @@ const schema = `
   INSERT INTO keyed SELECT 'key ' || id, txt FROM big;
   INSERT INTO bare SELECT id, id % 10 FROM big;`;
 const tables = ['big', 'keyed', 'bare'];
-
-type Step = (staging: Staging) => Promise<number>;
-
-function stepsOf(backup: Backup): Step[] {
-  return Object.entries(backup.layers).flatMap(([name, layers]) =>
-    layers.flatMap((layer): Step[] => {
-      if (layer.kind === 'delta') {
-        return [
-          ...layer.keys.map(
-            ({bytes}): Step =>
-              (staging) =>
-                staging.removeKeys(name, bytes),
-          ),
-          ...layer.rows.map(
-            ({bytes}): Step =>
-              (staging) =>
-                staging.load(name, bytes),
-          ),
-        ];
-      }
-      if (layer.form === 'records') return [];
-      return layer.segments.map(
-        ({bytes}): Step =>
-          (staging) =>
-            staging.load(name, bytes),
-      );
-    }),
-  );
-}
-
-/** Another process, to which every other one has ended. */
-const others = {...systemProcesses, fateOf: () => 'gone' as const, self: () => systemProcesses.self()};
-
-async function begin(path: string, id: string, backup: Backup, checkpointBytes: number): Promise<Staging> {
-  const source = new SqliteSource(path, {processes: others, checkpointBytes});
-  return source.stage(backup.schemas, {id, database: backup.database, bases: basesOf(backup), plan: 'plan'});
-}
-
-async function loadBases(staging: Staging, backup: Backup): Promise<number> {
-  let loaded = 0;
-  for (const [name, [base]] of Object.entries(backup.layers)) {
-    if (base?.kind !== 'base' || base.form !== 'records') continue;
-    for (const {segments, cuts: _, ...tree} of base.trees) {
-      if (!staging.wanted(name).some((wanted) => wanted.name === tree.name)) continue;
-      const stored = {...tree, records: segments.reduce((sum, {rows}) => sum + rows, 0)};
-      const present = staging.present!(stored);
-      if (present === 'all') continue;
-      loaded++;
-      const rest = segments.slice(present.chunks).map(({bytes}) => bytes);
-      await staging.loadTree(
-        name,
-        stored,
-        (async function* () {
-          yield* rest;
-        })(),
-      );
-    }
-  }
-  return loaded;
-}
 
 async function end(staging: Staging, steps: readonly Step[]): Promise<void> {
   const applied = staging.applied!();

@@ -7,8 +7,8 @@ import {openVault} from '../../../src/vault/index.ts';
 /**
  * killed-collection-restore.ts CLUSTER DATABASE END TABLES [MODE [DRY_RUN]]: restores the newest backup of collection
  * `c`, with a checkpoint every MiB. END is after how many bytes it kills its own process, the phase in which it does,
- * `late N` (it is idle for a while first, so that all writes end), `pause N` (it pauses after N bytes), `tell PHASE`
- * (it prints the phase when it begins), or `never`.
+ * `PHASE N` (at the Nth step of it), `late N` (it is idle for a while first, so that all writes end), `pause N` (it
+ * pauses after N bytes), `tell PHASE` (it prints the phase when it begins), or `never`.
  * TABLES are the tables to restore, separated by commas; empty for all. Prints `Merge` when that phase begins, and at
  * the end how many bytes it read from the vault.
  */
@@ -41,6 +41,7 @@ vault.read = async function* (...args) {
 const tables = names === '' ? undefined : names.split(',').map((name) => ({name}));
 const plan = await planRestore(vault, source, {collection: 'c', tables, mode});
 const phases: string[] = [];
+let steps = 0;
 await restoreBackup(
   {
     vault,
@@ -49,9 +50,10 @@ await restoreBackup(
     signal: new AbortController().signal,
     notice: () => {},
     progress: ({phase}) => {
+      steps = phases.at(-1) === phase ? steps + 1 : 1;
       if (phases.at(-1) !== phase) phases.push(phase);
       if (phase === 'Merge' || end === `tell ${phase}`) process.stdout.write(`${phase}\n`);
-      if (phase === end) process.kill(process.pid, 'SIGKILL');
+      if (phase === end || `${phase} ${steps}` === end) process.kill(process.pid, 'SIGKILL');
     },
   },
   {...plan, stagingId: randomBytes(4).toString('hex'), check: 'full', dryRun: dryRun !== undefined},

@@ -3,7 +3,7 @@ import {assert} from '../../../errors/index.ts';
 import {writeAt} from './write-at.ts';
 
 /** https://www.sqlite.org/fileformat2.html#the_database_header */
-const headerBytes = 100;
+export const headerBytes = 100;
 const magic = 'SQLite format 3\0';
 const at = {
   pageSize: 16,

@@ -63,6 +63,21 @@ export class StagingFile {
     this.connection.exec(`${this.#settings}; PRAGMA synchronous = NORMAL`);
   }
 
+  /** Closes the file, which is complete without a WAL then. */
+  endLoggedDeltas(): void {
+    this.connection.exec('PRAGMA synchronous = FULL; PRAGMA journal_mode = TRUNCATE');
+    this.close();
+  }
+
+  /**
+   * Instead of {@link beginIndexes}, of a closed file: SQLite undoes transactions that did not end, even after a
+   * loss of power.
+   */
+  beginLoggedIndexes(): void {
+    this.#settings = `PRAGMA journal_mode = TRUNCATE; PRAGMA cache_size = -${sortCacheKib}`;
+    this.connection.exec('PRAGMA synchronous = FULL');
+  }
+
   /** To be called before indexes are built. */
   beginIndexes(): void {
     this.#settings = whileIndexing;

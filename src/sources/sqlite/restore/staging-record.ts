@@ -17,8 +17,8 @@ import {removeDatabase} from './staging-file.ts';
  * the file when it wakes up.
  */
 export type StagingRecord = {
-  /** 2: `deltas` may be present. */
-  version: 1 | 2;
+  /** 2: `deltas` may be present. 3: `indexes` is. */
+  version: 1 | 2 | 3;
   /** What is restored, see `stage`. */
   plan: string;
   /** The pages that SQLite made before trees were laid out; equal for equal plans and versions of SQLite. */
@@ -27,6 +27,8 @@ export type StagingRecord = {
   state: LayoutState;
   /** Present once all trees are in the file and rows and keys are being applied; see `DeltaProgress`. */
   deltas?: DeltaState;
+  /** Present once all of them are applied and indexes are being built; see `IndexProgress`. */
+  indexes?: IndexState;
   /** Bytes of the rows, by table, as far as they were loaded. */
   loaded: readonly (readonly [TableName, number])[];
 };
@@ -36,6 +38,24 @@ export type StagingRecord = {
  * user_version is their number; nothing of the WAL beside it counts, unless `isMoving`.
  */
 export type DeltaState = {steps: readonly (readonly [bytes: number, count: number])[]; isMoving: boolean};
+
+/**
+ * `header` and `bytes`: the beginning and the length of the file in the state that counts. `isWriting`: a transaction
+ * followed, which the journal beside the file undoes.
+ */
+export type IndexState = {
+  /** Whether the rows are in their tables. */
+  isLanded: boolean;
+  isWriting: boolean;
+  header: string;
+  bytes: number;
+  /** The indexes that need not be built any more. */
+  built: readonly string[];
+  /** What building them told. */
+  notices: readonly string[];
+  /** Statements of those that could not be built. */
+  lost: readonly string[];
+};
 
 type Owner = {pid: number; startedAt: string; boot: string; space: string; machine: Machine};
 type Machine = {name: string; id: string; cards: string};
@@ -52,7 +72,7 @@ const tree = v.object({
   lastRowid: v.exactOptional(v.pipe(text, v.regex(/^-?\d+$/))),
 });
 const recordSchema = v.object({
-  version: v.picklist([1, 2]),
+  version: v.picklist([1, 2, 3]),
   plan: text,
   skeleton: text,
   owner: v.object({
@@ -61,6 +81,12 @@ const recordSchema = v.object({
   }),
   state: v.object({pages: count, done: v.array(text), tree: v.exactOptional(tree)}),
   deltas: v.exactOptional(v.object({steps: v.array(v.tuple([count, count])), isMoving: v.boolean()})),
+  indexes: v.exactOptional(
+    v.object({
+      ...{isLanded: v.boolean(), isWriting: v.boolean(), header: text, bytes: count},
+      ...{built: v.array(text), notices: v.array(text), lost: v.array(text)},
+    }),
+  ),
   loaded: v.array(v.tuple([text, count])),
 });
 

@@ -21,15 +21,17 @@ import type {Table} from '../schema/table.ts';
 import {type Checked, checkRestored, indexesAtFault, requireSound} from './check-restored.ts';
 import {DeltaProgress} from './delta-progress.ts';
 import {IndexBuilder, indexesOf, type RestoredIndex} from './index-builder.ts';
+import {type BuildReport, IndexProgress, takeOverIndexes} from './index-progress.ts';
 import type {Landing} from './landing.ts';
 import {LoadedBytes} from './loaded-bytes.ts';
-import {type PublishPlan, publishIntoDatabase, publishNewFile} from './publish.ts';
+import {type PublishPlan, publishIntoDatabase, publishNewFile, syncRestored} from './publish.ts';
 import {renameStaged} from './rename-staged.ts';
 import {RestoredContent} from './restored-content.ts';
 import {type StagedTable, stageTable} from './stage-table.ts';
 import {StagingFile} from './staging-file.ts';
 import {
   type DeltaState,
+  type IndexState,
   readRecord,
   removeRecord,
   removeStaging,
@@ -37,7 +39,7 @@ import {
   saveRecord,
 } from './staging-record.ts';
 import {rootsOf, skeletonOf, takeOver, takeOverDeltas} from './take-over.ts';
-import {type StagedLanding, stageLandings} from './transfer-landing.ts';
+import {needsLandings, type StagedLanding, stageLandings} from './transfer-landing.ts';
 import {type LoadedTree, TreeLoading} from './tree-loading.ts';
 
 export type StagingInput = {
@@ -80,6 +82,10 @@ export class SqliteStaging implements Staging {
   #areTreesLaid = false;
   /** Present while rows and keys are applied, if the staging may be continued. */
   #deltas: DeltaProgress | undefined;
+  /** What an ended process left of the phase in which indexes are built. */
+  #left: IndexState | undefined;
+  /** Whether a record says that the file is complete. */
+  #isRecordedWhole = false;
   /** Of the file before trees are laid out; present if the staging may be continued. */
   readonly #skeleton: string | undefined;
   /** Statements of indexes that could not be built. */
@@ -117,19 +123,30 @@ export class SqliteStaging implements Staging {
     });
   }
 
-  #recordOf({plan, processes}: Continuing, state: LayoutState, deltas?: DeltaState): StagingRecord {
+  #recordOf(
+    {plan, processes}: Continuing,
+    state: LayoutState,
+    {deltas, indexes}: {deltas?: DeltaState | undefined; indexes?: IndexState | undefined} = {},
+  ): StagingRecord {
     const owner = processes.self() as StagingRecord['owner'];
     return {
-      ...{version: 2, plan, skeleton: this.#skeleton!, owner, state, loaded: this.#loaded.entries()},
+      ...{version: indexes === undefined ? 2 : 3, plan, skeleton: this.#skeleton!, owner, state},
       ...(deltas === undefined ? {} : {deltas}),
+      ...(indexes === undefined ? {} : {indexes}),
+      loaded: this.#loaded.entries(),
     };
   }
 
+  /** Of a file with all trees. */
+  #allTrees(): LayoutState {
+    return {pages: 0, done: [...this.#tables.keys()].flatMap((name) => this.wanted(name).map(nameOf))};
+  }
+
   #deltasFrom(continuing: Continuing, done?: DeltaState['steps']): DeltaProgress {
-    const state = {pages: 0, done: [...this.#tables.keys()].flatMap((name) => this.wanted(name).map(nameOf))};
+    const state = this.#allTrees();
     return new DeltaProgress(this.#file, {
       ...{everyBytes: continuing.everyBytes, done},
-      save: (deltas) => saveRecord(this.#file.path, this.#recordOf(continuing, state, deltas)),
+      save: (deltas) => saveRecord(this.#file.path, this.#recordOf(continuing, state, {deltas})),
     });
   }
 
@@ -140,23 +157,32 @@ export class SqliteStaging implements Staging {
   async continue(staged: string, record: StagingRecord): Promise<boolean> {
     const {continuing} = this.#input;
     if (continuing === undefined || record.plan !== continuing.plan || record.skeleton !== this.#skeleton) return false;
-    const {state, deltas} = record;
-    const roots = rootsOf(this.#file.connection);
-    this.#file.close();
+    const {state, deltas, indexes} = record;
     const {path} = this.#file;
-    const isTaken = deltas === undefined ? takeOver(path, staged, state, roots) : takeOverDeltas(path, staged, deltas);
-    if (!isTaken) return false;
+    if (!this.#takesOver(staged, record)) return false;
     for (const [table, bytes] of record.loaded) this.#loaded.add(table, bytes);
     this.#trees = this.#treesFrom(state);
     if (deltas !== undefined) {
       this.#areTreesLaid = true;
       this.#deltas = this.#deltasFrom(continuing, deltas.steps);
-      await this.#deltas.begin(false);
-      this.#file.connection.exec(attachSegment);
+      if (indexes?.isLanded) this.#left = {...indexes, isWriting: false};
+      else {
+        await this.#deltas.begin(false);
+        this.#file.connection.exec(attachSegment);
+      }
     }
-    await saveRecord(path, this.#recordOf(continuing, state, deltas && {...deltas, isMoving: false}));
+    const now = {deltas: deltas && {...deltas, isMoving: false}, indexes: this.#left};
+    await saveRecord(path, this.#recordOf(continuing, state, now));
     removeStaging(staged);
     return true;
+  }
+
+  #takesOver(staged: string, {state, deltas, indexes}: StagingRecord): boolean {
+    const roots = rootsOf(this.#file.connection);
+    this.#file.close();
+    const {path} = this.#file;
+    if (indexes !== undefined) return deltas !== undefined && takeOverIndexes(path, staged, indexes);
+    return deltas === undefined ? takeOver(path, staged, state, roots) : takeOverDeltas(path, staged, deltas);
   }
 
   applied(): readonly {bytes: number; count: number}[] {
@@ -209,6 +235,7 @@ export class SqliteStaging implements Staging {
   }
 
   async #rowsOf(name: TableName): Promise<{connection: Connection; landing: Landing}> {
+    assert(this.#left === undefined, 'all rows and keys come before indexes');
     await this.#endTrees();
     const {landing} = this.#tables.get(name)!;
     assert(landing !== undefined, `the base of ${name} has deltas`);
@@ -278,6 +305,8 @@ export class SqliteStaging implements Staging {
       const checked = await this.#checked(options, {beside: () => content.begin(), repair});
       requireSound(checked, notice);
       const contents = await content.result();
+      // Nothing says how far it is renamed.
+      if (this.#isRecordedWhole && this.#input.published.size > 0) this.endRecord();
       const names = renameStaged(this.#file.connection, this.#input);
       this.#lost = new Set([...builder.lost].map(names.statement));
       this.#laid = new Map([...laid.values()].map((index) => names.index(index)).map((index) => [index.name, index]));
@@ -304,22 +333,65 @@ export class SqliteStaging implements Staging {
     const step = stepper(options);
     await step('Indexes');
     await this.#endTrees();
-    // Indexes change pages that a record of rows and keys names. Without these, all that follows does not.
-    if (this.#deltas !== undefined) this.endRecord();
-    this.#file.connection.exec('DETACH seg');
-    this.#file.beginIndexes();
-    const builder = new IndexBuilder(this.#file, this.#loaded, options.notice);
+    const notices: string[] = [];
+    const notice = (text: string) => {
+      notices.push(text);
+      options.notice(text);
+    };
+    const builder = new IndexBuilder(this.#file, this.#loaded, notice);
+    const progress = this.#indexProgress(() => ({notices, lost: [...builder.lost]}));
+    for (const text of this.#left?.notices ?? []) notice(text);
+    for (const sql of this.#left?.lost ?? []) builder.lost.add(sql);
+    await this.#beginIndexes(progress);
     const laid = new Map<string, RestoredIndex>();
-    for (const {schema, table, plan, landing} of this.#tables.values()) {
+    for (const {schema, table, plan} of this.#tables.values()) {
       await step('Indexes');
-      landing?.land();
+      const bytes = this.#loaded.of(schema.name);
       for (const index of indexesOf(this.#file.connection, table, schema)) {
         await step('Indexes');
         if (plan?.indexes.has(index.name)) laid.set(index.name, index);
-        else builder.build(index);
+        else if (progress === undefined) builder.build(index);
+        else if (!progress.has(index.name)) await progress.build(index.name, bytes, () => builder.build(index));
       }
     }
+    await progress?.end();
+    this.#isRecordedWhole = progress !== undefined;
     return {builder, laid};
+  }
+
+  /** Absent where all is repeated: what another process cannot use, and what takes no longer than a note of it. */
+  #indexProgress(report: () => BuildReport): IndexProgress | undefined {
+    const {continuing} = this.#input;
+    if (continuing === undefined || this.#deltas === undefined) return undefined;
+    const {everyBytes} = continuing;
+    if (this.#left === undefined && this.#loaded.total < everyBytes) return undefined;
+    const state = this.#allTrees();
+    const deltas = {steps: this.#deltas.steps, isMoving: false};
+    return new IndexProgress(this.#file, {
+      ...{everyBytes, report, left: this.#left},
+      save: (indexes) => saveRecord(this.#file.path, this.#recordOf(continuing, state, {deltas, indexes})),
+    });
+  }
+
+  /** Moves all rows into their tables. */
+  async #beginIndexes(progress: IndexProgress | undefined): Promise<void> {
+    const land = () => {
+      for (const {landing} of this.#tables.values()) landing?.land();
+    };
+    if (progress === undefined) {
+      // Indexes change pages that a record of rows and keys names. Without these, all that follows does not.
+      if (this.#deltas !== undefined) this.endRecord();
+      this.#file.connection.exec('DETACH seg');
+      this.#file.beginIndexes();
+      land();
+      return;
+    }
+    if (this.#left === undefined) {
+      await this.#deltas!.checkpoint();
+      this.#file.connection.exec('DETACH seg');
+      this.#file.endLoggedDeltas();
+    }
+    await progress.begin(land);
   }
 
   /**
@@ -347,7 +419,11 @@ export class SqliteStaging implements Staging {
     const isNewFile = this.#isNewFile();
     // The file itself becomes the database. Into a database, its tables are copied: a restore that is interrupted then
     // copies them again.
-    if (isNewFile) this.endRecord();
+    if (isNewFile) {
+      this.#file.close();
+      syncRestored(this.#file.path);
+      this.endRecord();
+    }
     const plan = (): PublishPlan => ({
       target: this.#target,
       staged: this.#file.path,
@@ -385,6 +461,8 @@ export class SqliteStaging implements Staging {
   }
 
   #stageLandings(): ReadonlyMap<TableName, StagedLanding> {
+    // It may move trees into landings, which no record says.
+    if (this.#isRecordedWhole && needsLandings(this.#file, this.published())) this.endRecord();
     const landings = stageLandings(this.#file, this.published());
     this.#file.close();
     return landings;

@@ -1,5 +1,5 @@
 import {createHash} from 'node:crypto';
-import {closeSync, fstatSync, ftruncateSync, openSync, readFileSync, renameSync, rmSync} from 'node:fs';
+import {closeSync, existsSync, fstatSync, ftruncateSync, openSync, readFileSync, renameSync, rmSync} from 'node:fs';
 import {assert, systemCode} from '../../../errors/index.ts';
 import {type Connection, withConnection} from '../engine/connection.ts';
 import {readHeader, writePageCount} from '../layout/database-header.ts';
@@ -76,8 +76,14 @@ export function takeOver(fresh: string, left: string, state: LayoutState, roots:
  * its WAL only if it was being moved into the file.
  */
 export function takeOverDeltas(fresh: string, left: string, deltas: DeltaState): boolean {
-  if (deltas.isMoving) withConnection(left, {}, completeMove);
-  for (const end of ['-wal', '-shm']) rmSync(left + end, {force: true});
+  try {
+    if (deltas.isMoving) withConnection(left, {}, completeMove);
+    for (const end of ['-wal', '-shm']) rmSync(left + end, {force: true});
+    // The process was about to build indexes: SQLite ends a WAL with a transaction of its own, and undoes it here.
+    if (existsSync(`${left}-journal`)) withConnection(left, {}, () => {});
+  } catch {
+    return false;
+  }
   const skeleton = readFileSync(fresh);
   try {
     renameSync(left, fresh);

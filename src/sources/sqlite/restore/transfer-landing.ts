@@ -31,6 +31,11 @@ export function stageLandings(place: Place, schemas: readonly TableSchema[]): Re
   return staged;
 }
 
+/** Whether {@link stageLandings} changes the file. */
+export function needsLandings({connection}: Place, schemas: readonly TableSchema[]): boolean {
+  return schemas.some(({name}) => !isTransferred(connection, requireTable(connection, name)));
+}
+
 /**
  * Whether SQLite transfers a table to an empty one with the same schema (xferOptimization in its src/insert.c). Where
  * indexes need the table to be empty, the statement has a second part for a table that is not, which does not compile
