@@ -62,9 +62,9 @@ async function place(pragmas = '') {
       throw error;
     }
   };
-  // A journal of SQLite may be there too when the process is killed.
+  // A journal of SQLite, and a note that is being written, may be there too when the process is killed.
   const stagings = (target: string) =>
-    readdirSync(folder).filter((name) => name.startsWith(`${target}.bkp-stage-`) && !name.endsWith('-journal'));
+    readdirSync(folder).filter((name) => name.startsWith(`${target}.bkp-stage-`) && !/-journal$|\.new$/.test(name));
   return {bench, exec, path, run, stagings};
 }
 
