@@ -160,3 +160,59 @@ test('rows that break their own checks come back, and the checks hold for new ro
   );
   for (const text of notices) await target.exec(/; (ALTER TABLE .*;) tries again$/u.exec(text)![1]!);
 });
+
+test('rows that break checks of their domains come back, and the checks hold for new values', async () => {
+  const {database, target, source} = await filled(
+    18,
+    'triggers',
+    `CREATE FUNCTION big(int) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT $1 > 0';
+     CREATE TABLE z (id int PRIMARY KEY); INSERT INTO z VALUES (1), (7);
+     CREATE FUNCTION known(int) RETURNS bool STABLE LANGUAGE plpgsql AS
+       'BEGIN RETURN EXISTS (SELECT FROM public.z WHERE id = $1); END';
+     CREATE DOMAIN "D" AS int CONSTRAINT k1 CHECK (big(value)) CONSTRAINT t_pkey CHECK (value > 0);
+     CREATE DOMAIN d2 AS "D" CONSTRAINT k2 CHECK (known(value));
+     CREATE TABLE t (id "D" PRIMARY KEY, v d2) PARTITION BY RANGE (id);
+     CREATE TABLE t1 PARTITION OF t DEFAULT; INSERT INTO t VALUES (1, 1), (2, 7);
+     CREATE TABLE u (id int PRIMARY KEY, v "D", r regclass); INSERT INTO u VALUES (1, 4, 'z');
+     CREATE OR REPLACE FUNCTION big(int) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT $1 > 3';
+     DELETE FROM z WHERE id = 1`,
+  );
+  const full = await takeFull(source, {tables: ['public.t', 'public.u', 'public.z']});
+  const notices: string[] = [];
+  const staging = await fillStaging(target.source, full);
+  await staging.publish({notice: (text) => notices.push(text)});
+  await staging.discard();
+  for (const table of ['t', 'u', 'z']) expect(await target.rows(table)).toEqual(await database.rows(table));
+  const checks = (isValid: string) =>
+    `(SELECT conname FROM pg_constraint
+      WHERE contypid IN ('"D"'::regtype, 'd2'::regtype) AND contype = 'c' ${isValid})`;
+  expect(await target.rows(checks(''))).toEqual(['(k1)', '(k2)', '(t_pkey)']);
+  expect(await target.rows(checks('AND convalidated'))).toEqual(['(t_pkey)']);
+  expect(notices.toSorted()).toEqual([
+    expect.stringMatching(/^a check of the domain "public"\."D" is not valid for all rows: .*"?k1"?; tries again$/u),
+    expect.stringMatching(/^a check of the domain "public"\."d2" is not valid for all rows: .*"?k2"?; tries again$/u),
+  ]);
+  await expect(target.exec('INSERT INTO u VALUES (2, 2)')).rejects.toThrow('k1');
+  await expect(target.exec('INSERT INTO t VALUES (9, 9)')).rejects.toThrow('k2');
+  const statements = notices.map((text) => /; (ALTER DOMAIN .*;) tries again$/u.exec(text)![1]!);
+  for (const sql of statements) await expect(target.exec(sql)).rejects.toThrow('violate');
+  await target.exec(
+    `INSERT INTO z VALUES (1);
+     CREATE OR REPLACE FUNCTION big(int) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT true'`,
+  );
+  for (const sql of statements) await target.exec(sql);
+});
+
+test('checks of domains that the server cannot add to filled tables are there from the start', async () => {
+  const {database, target, source} = await filled(
+    18,
+    'triggers',
+    `CREATE DOMAIN d AS int CONSTRAINT k CHECK (value > 0); CREATE TYPE pair AS (a d, b int);
+     CREATE TABLE t (id d PRIMARY KEY, v d[]); INSERT INTO t VALUES (1, '{1, 2}');
+     CREATE TABLE u (id int PRIMARY KEY, v pair); INSERT INTO u VALUES (1, '(1,2)')`,
+  );
+  await restore(target.source, await takeFull(source, {tables: ['public.t', 'public.u']}));
+  for (const table of ['t', 'u']) expect(await target.rows(table)).toEqual(await database.rows(table));
+  const valid = "(SELECT conname FROM pg_constraint WHERE contypid = 'd'::regtype AND contype = 'c' AND convalidated)";
+  expect(await target.rows(valid)).toEqual(['(k)']);
+});

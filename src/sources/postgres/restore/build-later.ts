@@ -3,7 +3,7 @@ import type {Connection} from '../connection/connection.ts';
 import {serverWords} from '../connection/errors.ts';
 import {qualified, quoteIdent, unquoted} from '../connection/quote.ts';
 import {setSortMemory} from './build.ts';
-import {isCheckFault} from './checks.ts';
+import {isCheckFault, isOfDomain} from './checks.ts';
 import {onSomePath} from './later.ts';
 import type {LeftOut} from './left-out.ts';
 import {pairOf, type StoredTable} from './stored.ts';
@@ -19,7 +19,9 @@ export async function buildLater(
     await onSomePath(connection, searchPath, () => connection.run(sql)).catch(async (error: unknown) => {
       if (isCheckFault(error)) {
         await onSomePath(connection, searchPath, () => connection.run(`${sql} NOT VALID`));
-        leftOut.unchecked(target.name, `${validationOf(sql)};`, {error, what: 'check'});
+        const of = /^ALTER DOMAIN (.*?) ADD CONSTRAINT /su.exec(sql)?.[1];
+        const name = of === undefined ? target.name : `the domain ${of}`;
+        leftOut.unchecked(name, `${validationOf(sql)};`, {error, what: 'check'});
         return;
       }
       if (!(error instanceof BkpError) || error.context.sqlState === undefined) throw error;
@@ -47,13 +49,12 @@ function validationOf(sql: string): string {
 }
 
 const identifier = String.raw`(?:"(?:[^"]|"")*"|[^\s"])+`;
-const creating = new RegExp(
-  String.raw`^(CREATE (?:UNIQUE )?INDEX |ALTER TABLE (?:ONLY )?${identifier}\s+ADD CONSTRAINT )(${identifier})`,
-  'u',
-);
+const changing = String.raw`ALTER (?:TABLE (?:ONLY )?|DOMAIN )${identifier}\s+ADD CONSTRAINT `;
+const creating = new RegExp(`^(CREATE (?:UNIQUE )?INDEX |${changing})(${identifier})`, 'u');
 
 /** A statement that creates an index or a constraint, which has another name if its table gets one. */
 export function withNewName(sql: string, table: StoredTable, target: StoredTable): string {
+  if (isOfDomain({alter: sql})) return sql;
   return sql.replace(creating, (whole, start: string, name: string) => {
     const at = table.relations.findIndex((relation) => pairOf(relation)[1] === unquoted(name));
     return at === -1 ? whole : `${start}${quoteIdent(pairOf(target.relations[at]!)[1])}`;

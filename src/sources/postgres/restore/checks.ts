@@ -12,10 +12,11 @@ import {runOrLeave} from './later.ts';
 // changed or deleted what a younger check forbids. And a check may depend on the moment, or call a function that was
 // replaced since.
 
-/** A check of a table or of one of its partitions. */
+/** A check of a table, of one of its partitions, or of a domain. */
 export type Check = {
+  /** Of a domain: one of the tables that have it. */
   table: TableName;
-  /** `ALTER TABLE …` */
+  /** `ALTER TABLE …` or `ALTER DOMAIN …` */
   alter: string;
   /** Quoted. */
   name: string;
@@ -28,6 +29,7 @@ export type Check = {
 /** A check that not all rows meet. It holds for new rows. */
 export type BrokenCheck = {check: Check; error: BkpError};
 
+export const isOfDomain = ({alter}: Pick<Check, 'alter'>) => alter.startsWith('ALTER DOMAIN ');
 export const dropOf = ({alter, name}: Check) => `${alter} DROP CONSTRAINT IF EXISTS ${name}`;
 export const additionOf = ({name, definition}: Check) => `ADD CONSTRAINT ${name} ${definition}`;
 /** With the children of the table: it is not valid there either. */
@@ -79,7 +81,7 @@ export async function recordCheck(connection: Connection, schema: string, check:
   );
 }
 
-/** Those of each table, under the names of the backup. */
+/** Those of each table and of each domain, under the names of the backup. */
 export async function recordedChecks(connection: Connection, schema: string): Promise<readonly (readonly Check[])[]> {
   const rows = await connection.rows(
     `SELECT name, alter_sql, check_name, definition FROM ${tableIn(schema)} ORDER BY number`,
@@ -88,7 +90,7 @@ export async function recordedChecks(connection: Connection, schema: string): Pr
     ...{table: table!, alter: alter!, name: name!, definition: definition!},
     isLooking: false,
   }));
-  return [...Map.groupBy(checks, ({table}) => table).values()];
+  return [...Map.groupBy(checks, (check) => (isOfDomain(check) ? check.alter : check.table)).values()];
 }
 
 export async function forgetChecks(connection: Connection, schema: string): Promise<void> {
@@ -101,7 +103,7 @@ export const isCheckFault = (error: unknown): error is BkpError =>
 const isThere = (error: unknown) => sqlStateOf(error) === '42710';
 
 /**
- * Adds the checks of one table, in a transaction.
+ * Adds the checks of one table or domain, in a transaction.
  * @param staged writes a statement with the names of the staging schemas
  * @returns `broken`: those that not all rows meet, which hold for new rows; `left`: those that cannot be tried yet
  */
@@ -111,9 +113,10 @@ export async function addChecks(
   staged: (sql: string) => string,
 ): Promise<{broken: readonly BrokenCheck[]; left: readonly Check[]}> {
   // One pass over the rows for all of them, if nothing is wrong.
-  const statements = [...Map.groupBy(checks, ({alter}) => alter)].map(
-    ([alter, of]) => `${alter} ${of.map(additionOf).join(', ')}`,
-  );
+  const statements = [...Map.groupBy(checks, ({alter}) => alter)].flatMap(([alter, of]) => {
+    const additions = of.map(additionOf);
+    return (isOfDomain({alter}) ? additions : [additions.join(', ')]).map((addition) => `${alter} ${addition}`);
+  });
   if (await runOrLeave(connection, staged(statements.join('; ')))) return {broken: [], left: []};
   const broken: BrokenCheck[] = [];
   const left: Check[] = [];

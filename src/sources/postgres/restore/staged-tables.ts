@@ -20,6 +20,7 @@ import {
   recordedChecks,
 } from './checks.ts';
 import {type Continued, continueStaging, recordPlan} from './continued.ts';
+import {domainsIn, dropDomainChecks, ownerOfCheck} from './domain-checks.ts';
 import {keepLate} from './late-rows.ts';
 import {createLater, recordLater, runOrLeave} from './later.ts';
 import {LeftOut} from './left-out.ts';
@@ -41,7 +42,7 @@ import {
   storedAfter,
   storedTables,
 } from './stored.ts';
-import {stagedOid, TableLoad} from './table-load.ts';
+import {stagedName, stagedOid, TableLoad} from './table-load.ts';
 
 /** The schemas of one staging begin with this. */
 export function stagingPrefix(id: string): string {
@@ -144,6 +145,7 @@ export class StagedTables {
       await this.#looking?.readDepends(connection);
       await this.#dropChecks();
       await this.#keepLate();
+      await this.#dropDomainChecks(domainsIn(drops));
       for (const [name, {late}] of this.loads) if (late === undefined) await openRests(connection, this.#rests(name));
     };
     await (this.#looking === undefined ? create() : this.#looking.withoutExpanding(connection, create));
@@ -186,7 +188,22 @@ export class StagedTables {
     for (const [name, load] of this.loads) staged.push({name, oid: await stagedOid(this.#connection, load.name)});
     const checks = await checksOf(this.#connection, this.#looking, staged);
     for (const check of checks) await this.#connection.run(dropOf(check));
-    if (this.#mode !== undefined) return;
+    if (this.#mode === undefined) await this.#recordChecks(checks);
+  }
+
+  /** Of domains that came with the tables. */
+  async #dropDomainChecks(domains: readonly string[]): Promise<void> {
+    const tables = [];
+    for (const {table, late} of this.loads.values()) {
+      const oid = await stagedOid(this.#connection, stagedName(table, this.moves));
+      tables.push({name: table.name, oid, isLate: late !== undefined});
+    }
+    const lateFirst = tables.toSorted((a, b) => Number(b.isLate) - Number(a.isLate));
+    const options = {domains, tables: lateFirst};
+    await this.#recordChecks(await dropDomainChecks(this.#connection, this.#looking, options));
+  }
+
+  async #recordChecks(checks: readonly Check[]): Promise<void> {
     const names = new Map(
       [...this.tables.values()].flatMap((table) =>
         table.relations.flatMap((relation) => {
@@ -215,7 +232,9 @@ export class StagedTables {
     return recordedChecks(this.#connection, this.firstSchema);
   }
 
-  /** Adds the checks of one table, in a transaction; or leaves them for the end, if that is when it gets its rows. */
+  /**
+   * Adds the checks of one table or domain, in a transaction; or leaves them for the end, if that is when rows come.
+   */
   async addChecks(connection: Connection, checks: readonly Check[]): Promise<void> {
     const hasNoRows = this.loads.get(checks[0]!.table)!.late !== undefined;
     const nothing = {broken: [], left: checks};
@@ -230,7 +249,7 @@ export class StagedTables {
     for (const {check, error} of this.#broken) {
       const {name} = this.targets[tables.findIndex((table) => table.name === check.table)]!;
       const sql = rewrite(checkValidation(check), new Map(), published);
-      leftOut.unchecked(name, `${sql};`, {error, what: 'check'});
+      leftOut.unchecked(ownerOfCheck(check, name), `${sql};`, {error, what: 'check'});
     }
   }
 

@@ -18,6 +18,7 @@ import {qualified} from '../connection/quote.ts';
 import {fixSettings} from '../connection/session.ts';
 import {contentOf} from '../segments/content.ts';
 import {buildOne, inTwoSteps, prepareToBuild, setSortMemory, validation} from './build.ts';
+import {type Check, isOfDomain} from './checks.ts';
 import {endSessions, isContinuable, recordDone} from './continued.ts';
 import {LeftOut} from './left-out.ts';
 import {Loaders} from './loaders.ts';
@@ -198,14 +199,19 @@ export class PostgresStaging implements Staging {
   }
 
   async #addChecks(signal: AbortSignal | undefined): Promise<void> {
-    await forEachConcurrent(await this.#staged.checks(), this.concurrency, async (checks) => {
+    const addAll = async (checks: readonly Check[]) => {
       signal?.throwIfAborted();
       const add = async (connection: Connection) => {
         await prepareToBuild(connection);
         await this.#staged.addChecks(connection, checks);
       };
       await this.#loaders.use((connection) => connection.transaction('BEGIN', () => add(connection)));
-    });
+    };
+    const checks = await this.#staged.checks();
+    const isOfTable = ([first]: readonly Check[]) => !isOfDomain(first!);
+    await forEachConcurrent(checks.filter(isOfTable), this.concurrency, addAll);
+    // Each locks all tables that have the domain.
+    for (const ofDomain of checks.filter((group) => !isOfTable(group))) await addAll(ofDomain);
   }
 
   async #addReferences(signal: AbortSignal | undefined): Promise<void> {

@@ -1,0 +1,63 @@
+import type {TableName} from '../../source.ts';
+import {objectKey} from '../catalog/depends.ts';
+import {columnTypes} from '../catalog/text-state.ts';
+import type {Connection} from '../connection/connection.ts';
+import {qualified, quoteIdent} from '../connection/quote.ts';
+import type {LookingFunctions} from '../schema/looking-functions.ts';
+import {additionOf, type Check, dropOf, isOfDomain} from './checks.ts';
+import {runOrLeave} from './later.ts';
+
+const dropOfDomain = 'DROP DOMAIN ';
+
+/** Of the statements that drop what was created. */
+export const domainsIn = (drops: readonly string[]): readonly string[] =>
+  drops.filter((sql) => sql.startsWith(dropOfDomain)).map((sql) => sql.slice(dropOfDomain.length));
+
+/**
+ * Drops the checks of domains that were created, so that tables get rows which do not meet them. Those of a domain
+ * within an array, a range or a row of a column stay: the server does not add them where a table has such a column.
+ * @param domains qualified, as statements name them
+ * @param tables those that get their rows last come first
+ * @returns what was dropped, each with the first of the tables that has its domain
+ */
+export async function dropDomainChecks(
+  connection: Connection,
+  looking: LookingFunctions | undefined,
+  {domains, tables}: {domains: readonly string[]; tables: readonly {oid: number; name: TableName}[]},
+): Promise<readonly Check[]> {
+  if (domains.length === 0) return [];
+  const tableOf = new Map<string, TableName>();
+  for (const {oid, name} of tables) {
+    const types = await connection.rows(
+      `${columnTypes} SELECT oid FROM types JOIN pg_type USING (oid) WHERE typtype = 'd'`,
+      [oid],
+    );
+    for (const [type] of types) tableOf.set(type!, tableOf.get(type!) ?? name);
+  }
+  const rows = await connection.rows(
+    `SELECT 'pg_constraint'::regclass::oid, c.oid, t.oid, n.nspname, t.typname, c.conname, pg_get_constraintdef(c.oid)
+      FROM pg_constraint c JOIN pg_type t ON t.oid = c.contypid JOIN pg_namespace n ON n.oid = t.typnamespace
+      WHERE c.contype = 'c' AND c.convalidated AND t.oid IN
+        (SELECT name::regtype FROM pg_catalog.json_array_elements_text($1::pg_catalog.json) AS created (name))
+      ORDER BY t.oid, c.conname`,
+    [JSON.stringify(domains)],
+  );
+  const dropped: Check[] = [];
+  for (const [classOid, oid, type, schema, domain, name, definition] of rows) {
+    const table = tableOf.get(type!);
+    if (table === undefined) continue;
+    const check = {
+      ...{table, alter: `ALTER DOMAIN ${qualified(schema!, domain!)}`, name: quoteIdent(name!)},
+      definition: definition!,
+      isLooking: looking?.lookedAtBy(objectKey(classOid!, oid!), new Set()) !== undefined,
+    };
+    // Added once, to know whether it can be.
+    const drop = dropOf(check);
+    if (await runOrLeave(connection, `${drop}; ${check.alter} ${additionOf(check)}; ${drop}`)) dropped.push(check);
+  }
+  return dropped;
+}
+
+/** What a check belongs to, for people. @param table under the name that it gets */
+export const ownerOfCheck = (check: Check, table: TableName): string =>
+  isOfDomain(check) ? check.alter.replace('ALTER DOMAIN', 'the domain') : table;
