@@ -102,7 +102,9 @@ export async function publishInTransaction(
   const staged = (sql: string) => rewrite(sql, moves);
   const outside = inOrder(tables, options.outside);
   for (const one of outside) if (!late.has(one.table.name)) await addOutside(one, staged);
-  const last = inOrder(tables, ({finish}) => finish);
+  // A policy or a rule that needs a view comes with it.
+  const withViews = new Set(after.map(({sql}) => sql));
+  const last = inOrder(tables, ({finish}) => finish).filter(({sql}) => !withViews.has(sql));
   const later = await laterIn(connection, options.schema);
   const isUnfinished = new Set(later.map(({name}) => name));
   for (const {table, sql} of last.filter((one) => !isOfOwner(one))) {
