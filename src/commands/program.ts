@@ -1,10 +1,9 @@
 import {Command, type CommanderError} from 'commander';
 import type {GlobalFlags} from '../app/deps.ts';
-import {BkpError} from '../errors/index.ts';
-import {shellQuoted} from '../lib/text.ts';
 import type {Grammar} from './completion/candidates.ts';
 import type {CommandDeps} from './deps.ts';
 import {helpTail} from './help.ts';
+import {usageError} from './usage-error.ts';
 
 /** A first word of the command line. Its code is loaded only when it is used. */
 export type CommandGroup = {
@@ -230,23 +229,4 @@ const helpCodes = ['commander.help', 'commander.helpDisplayed'];
 
 function isHelp(error: unknown): boolean {
   return helpCodes.includes((error as CommanderError).code);
-}
-
-/** Commander's message is `error: what`, with a suggestion in parentheses on the last line. */
-function usageError(command: Command, error: CommanderError): BkpError {
-  const [, what = '', meant] = /^(?:error: )?(.*?)(?:\n\(Did you mean ([^\n]*)\?\))?$/s.exec(error.message) ?? [];
-  const help = `${pathOf(command)} --help`;
-  if (error.code === 'commander.excessArguments' && command.name() === 'sql') {
-    return new BkpError('USAGE', what, {
-      next: `put the statement into quotes: bkp sql ${shellQuoted(command.args.join(' '))}`,
-    });
-  }
-  if (error.code === 'commander.unknownOption' && what.includes('\n')) {
-    return new BkpError('USAGE', what, {next: `put a text that begins with -- after another --: bkp sql -- '…'`});
-  }
-  return new BkpError('USAGE', what, {next: meant === undefined ? help : `did you mean ${meant}? See ${help}`});
-}
-
-function pathOf(command: Command): string {
-  return command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`;
 }

@@ -334,9 +334,12 @@ export function settingOf(key: string): Setting {
   const found = settings.find((setting) => setting.key === key.toLowerCase());
   if (found !== undefined) return found;
   const keys = settings.map((setting) => setting.key);
-  const near = didYouMean(key, keys);
-  throw new BkpError('USAGE', `unknown setting ${JSON.stringify(key)}`, {
-    next: near === undefined ? 'bkp config list shows all settings' : `did you mean ${near}?`,
+  // After a missing space the key is followed by the value, which may be a secret.
+  const name = /^[^=:\s]*/.exec(key)![0];
+  const near = didYouMean(name, keys);
+  const step = name === key ? near : `${near} VALUE, with a space`;
+  throw new BkpError('USAGE', `unknown setting ${JSON.stringify(name)}`, {
+    next: near === undefined ? 'bkp config list shows all settings' : `did you mean ${step}?`,
   });
 }
 

@@ -1,8 +1,8 @@
 import {BkpError, didYouMean, unreachable} from '../errors/index.ts';
+import {hideSecrets} from '../lib/hide-secrets.ts';
 import {quoteName} from '../lib/statement-name.ts';
 import {printable} from '../lib/text.ts';
 import {excerpt} from './excerpt.ts';
-import {hideSecrets} from './hide-secrets.ts';
 import {keywords} from './keywords.ts';
 import {type Lexeme, lexemes} from './lexemes.ts';
 import type {Place} from './statement.ts';

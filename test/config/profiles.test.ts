@@ -28,6 +28,7 @@ test('set() checks a value, makes paths absolute, and writes a file that only it
 test.each([
   ['sorce', 'x', 'unknown setting "sorce"', 'did you mean source?'],
   ['colour', 'x', 'unknown setting "colour"', 'bkp config list shows all settings'],
+  ['vault.password=hush', 'x', 'unknown setting "vault.password"', 'did you mean vault.password VALUE, with a space?'],
   ['check', 'fast', 'check cannot be "fast"', 'accepted: quick or full'],
   ['backup.enabled', 'yes', 'backup.enabled cannot be "yes"', 'accepted: true or false'],
   ['backup.enabled', 'constructor', 'backup.enabled cannot be "constructor"', 'accepted: true or false'],
