@@ -6,6 +6,8 @@ const retention = 'src/backups/retention.ts';
 const fold = 'src/collections/backup/fold.ts';
 const attempts = 'src/app/statements/attempts.ts';
 const check = 'src/app/schedules/check.ts';
+const compare = 'src/collections/care/compare.ts';
+const compared = 'test/e2e/compare.test.ts';
 const ledger = 'test/vault/ledger/ledger.test.ts';
 const rules = 'test/backups/keep/match.test.ts';
 const decisions = 'test/backups/retention.test.ts';
@@ -13,8 +15,39 @@ const folds = 'test/collections/backup/fold.test.ts';
 const attempted = 'test/app/statements/attempts.test.ts';
 const checks = 'test/app/schedules/check.test.ts';
 
-/** Verification by a budget, which backups stay, and that every attempt counts. */
+/** Drills and comparisons, healing, verification by a budget, which backups stay, and that every attempt counts. */
 export const proofMutants: readonly Mutant[] = [
+  {
+    name: 'drill: a query that does not hold passes',
+    file: 'src/backups/drill.ts',
+    from: '.filter(({held}) => !held)',
+    to: '.filter(({held}) => held === undefined)',
+    killedBy: ['test/e2e/drill.test.ts', 'a query holds only if it returns one row that begins with something true'],
+  },
+  {
+    name: 'source: every table is equal',
+    file: compare,
+    from: 'const isEqual = rows === expected && ',
+    to: 'const isEqual = rows !== -1 || ',
+    killedBy: [compared, "LEVEL='source' names tables, numbers and keys of rows that the change log missed"],
+  },
+  {
+    name: 'source: a comparison of no table passes',
+    file: compare,
+    from: 'if (compared.size === 0) throw nothingCompared',
+    to: 'if (compared.size === -1) throw nothingCompared',
+    killedBy: [compared, "LEVEL='source' is refused where nothing could be compared"],
+  },
+  {
+    name: 'heal: the other vault is not read',
+    file: 'src/backups/heal.ts',
+    from: 'await writer.heal(unreliable, from);',
+    to: 'await writer.heal(unreliable, []);',
+    killedBy: [
+      'test/app/statements/verified.test.ts',
+      'VERIFY with HEAL repairs a damaged store from a copy, and its backups restore',
+    ],
+  },
   {
     name: 'budget: the newest packs first',
     file: budget,
