@@ -229,8 +229,8 @@ test('a diff has the counts and the rows that two copies of the database differ 
       }
     }
   });
-  // One history alone may have no such change.
-  if (rounds >= 12) expect([...kinds].sort()).toEqual(expect.arrayContaining(['added', 'changed', 'deleted', 'kept']));
+  // Few histories have rows that only changed: twelve may have none.
+  if (rounds >= 48) expect([...kinds].sort()).toEqual(expect.arrayContaining(['added', 'changed', 'deleted', 'kept']));
 }, 3_000_000);
 
 const changeText = (table: string, change: RowChange) =>
