@@ -66,8 +66,13 @@ export async function mergedModel(
       kept: mode === 'merge' ? only.length : 0,
     });
   }
+  const living = new Map([...now].map(([name, rows]) => [name, new Set(rows.map((row) => JSON.stringify(row)))]));
+  // A row without a key is deleted and inserted.
+  const isUnwritten = (name: string, row: Row) =>
+    (!named.includes(name) || tables.find((table) => table.name === name)!.key.length > 0) &&
+    living.get(name)!.has(JSON.stringify(row));
   return {
-    expected: await tried(client, {tables, create, references: [...alterations, ...references], triggers: []}, wanted),
+    expected: await tried(client, {tables, create, references, triggers: []}, {rows: wanted, alterations, isUnwritten}),
     counts: (table) => counted.get(table)!,
     isCascading: tables.some(
       (child) =>
@@ -112,33 +117,34 @@ function comparable({columns}: RandomTable, names: readonly string[], row: Row):
   return values.includes(null) ? undefined : JSON.stringify(values);
 }
 
-/** Inserts the rows into new tables. @returns all of their columns, undefined if the server refuses them */
-async function tried(client: pg.Client, {create, references}: RandomTables, rows: Rows): Promise<Rows | undefined> {
+/**
+ * Inserts the rows into new tables. Checks that are NOT VALID hold for rows that are written.
+ * @returns all of their columns, undefined if the server refuses them
+ */
+async function tried(
+  client: pg.Client,
+  {create, references}: RandomTables,
+  of: {rows: Rows; alterations: readonly string[]; isUnwritten: (table: string, row: Row) => boolean},
+): Promise<Rows | undefined> {
+  const {rows, alterations, isUnwritten} = of;
+  const isCheck = (sql: string) => sql.endsWith('NOT VALID');
+  const named = [...rows.keys()].map((name) => ({name}) as RandomTable);
+  const insertAll = async (isWanted: typeof isUnwritten) => {
+    for (const [table, list] of rows) {
+      const some = list.filter((row) => isWanted(table, row));
+      await insert(client, table, some);
+    }
+  };
   await client.query('BEGIN; CREATE SCHEMA model; SET LOCAL search_path = model');
   try {
-    for (const sql of create) await client.query(sql);
-    const alterations = references.filter(isAlteration);
-    const keys = references.filter((sql) => !isAlteration(sql));
-    for (const sql of alterations) await client.query(sql);
-    const named = [...rows.keys()].map((name) => ({name}) as RandomTable);
-    for (const [table, list] of rows) {
-      const {rows: columns} = await client.query<{attname: string}>(
-        `SELECT attname FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum > 0 AND attgenerated = ''
-          AND NOT attisdropped`,
-        [`model.${quoted(table)}`],
-      );
-      for (const row of list) {
-        const set = columns.map(({attname}) => attname).filter((name) => row[name] !== undefined);
-        const marks = set.map((_, at) => `$${at + 1}`).join(', ');
-        await client.query(
-          `INSERT INTO model.${quoted(table)} (${set.map(quoted).join(', ')}) OVERRIDING SYSTEM VALUE
-            VALUES (${marks})`,
-          set.map((name) => row[name]),
-        );
-      }
-    }
+    for (const sql of [...create, ...alterations.filter((one) => !isCheck(one))]) await client.query(sql);
+    await insertAll(isUnwritten);
+    // Deferred constraints of these rows would keep a table from being altered.
+    await client.query('SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED');
+    for (const sql of alterations.filter(isCheck)) await client.query(sql);
+    await insertAll((table, row) => !isUnwritten(table, row));
     await client.query('SET CONSTRAINTS ALL IMMEDIATE');
-    for (const sql of keys) await client.query(sql);
+    for (const sql of references) await client.query(sql);
     return await rowsOf(client, named, 'model');
   } catch (error) {
     if (!String((error as {code?: string}).code).startsWith('23')) throw error;
@@ -148,7 +154,22 @@ async function tried(client: pg.Client, {create, references}: RandomTables, rows
   }
 }
 
-const isAlteration = (sql: string) => !sql.includes('FOREIGN KEY');
+async function insert(client: pg.Client, table: string, rows: readonly Row[]): Promise<void> {
+  const {rows: columns} = await client.query<{attname: string}>(
+    `SELECT attname FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum > 0 AND attgenerated = ''
+      AND NOT attisdropped`,
+    [`model.${quoted(table)}`],
+  );
+  for (const row of rows) {
+    const set = columns.map(({attname}) => attname).filter((name) => row[name] !== undefined);
+    const marks = set.map((_, at) => `$${at + 1}`).join(', ');
+    await client.query(
+      `INSERT INTO model.${quoted(table)} (${set.map(quoted).join(', ')}) OVERRIDING SYSTEM VALUE
+        VALUES (${marks})`,
+      set.map((name) => row[name]),
+    );
+  }
+}
 
 /** Whether rows that refer to one that goes, or gets another value, would change with it. */
 function moves(

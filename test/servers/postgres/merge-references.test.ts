@@ -118,6 +118,17 @@ test.each(['CASCADE', 'SET NULL', 'SET DEFAULT'])(
   },
 );
 
+test('a row that stays may break a check that is not valid, and one that comes may not', async () => {
+  const database = await made(`CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 1)`);
+  const backup = await full(database, 't');
+  await database.exec(`INSERT INTO t VALUES (2, 3); ALTER TABLE t ADD CHECK (n <> 3) NOT VALID`);
+  expect(await merge(database.source, backup, 'merge')).toEqual([counted('t', 0, 0, 0, 1)]);
+  expect(await database.rows('t')).toEqual(['(1,1)', '(2,3)']);
+  await database.exec('ALTER TABLE t DROP CONSTRAINT t_n_check, ADD CHECK (n <> 1) NOT VALID; DELETE FROM t');
+  await expect(merge(database.source, backup, 'merge')).rejects.toMatchObject({code: 'PRECONDITION'});
+  expect(await database.rows('t')).toEqual([]);
+});
+
 test('sequences that were set back continue behind the rows of the backup, and others stay', async () => {
   const database = await made(`CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, n serial,
       down int DEFAULT 0, v text);
