@@ -4,7 +4,9 @@ import {join} from 'node:path';
 import {expect, onTestFinished, test, vi} from 'vitest';
 import type {Staging} from '../../src/sources/index.ts';
 import {IndexBuilder} from '../../src/sources/sqlite/restore/index-builder.ts';
-import {readRecord} from '../../src/sources/sqlite/restore/staging-record.ts';
+import {IndexProgress, takeOverIndexes} from '../../src/sources/sqlite/restore/index-progress.ts';
+import {StagingFile} from '../../src/sources/sqlite/restore/staging-file.ts';
+import {type IndexState, readRecord} from '../../src/sources/sqlite/restore/staging-record.ts';
 import {expectSame} from '../helpers/sqlite-compare.ts';
 import type {Backup} from '../sources/layers.ts';
 import {begin, loadBases, stepsOf} from '../sources/sqlite/continuing.ts';
@@ -226,4 +228,40 @@ test('what building an index told is told by the one that continues, too', async
     ]),
   );
   for (const notices of told) expect(notices).toEqual(told[0]);
+});
+
+test('a file is taken in the state that its note says, or not at all', async () => {
+  const place = folder();
+  const file = new StagingFile(join(place, 'left'), {});
+  file.connection.exec('CREATE TABLE t (id INTEGER PRIMARY KEY, v)');
+  for (let n = 0; n < 50; n++) file.connection.exec('INSERT INTO t (v) VALUES (randomblob(900))');
+  file.close();
+  let noted: IndexState | undefined;
+  const states: {path: string; state: IndexState | undefined}[] = [];
+  const save = async (state: IndexState) => {
+    // Before a note is replaced, and after.
+    states.push({path: copied(place), state: noted});
+    noted = state;
+    states.push({path: copied(place), state});
+  };
+  const progress = new IndexProgress(file, {everyBytes: 1, save, report: () => ({notices: [], lost: []})});
+  await progress.begin(() => file.connection.exec('CREATE INDEX landed ON t (id)'));
+  for (const name of ['one', 'two']) {
+    await progress.build(name, 1, () => file.connection.exec(`CREATE INDEX ${name} ON t (v)`));
+  }
+  await progress.end();
+  file.close();
+  const taken = states.map(({path, state}) => {
+    const fresh = join(path, 'fresh');
+    if (state === undefined || !takeOverIndexes(fresh, join(path, 'left'), state)) return undefined;
+    const database = new Database('', {path: fresh});
+    expect(database.value('PRAGMA integrity_check')).toBe('ok');
+    expect(database.value('SELECT count(*) FROM t')).toBe(50);
+    const names = String(database.value(`SELECT group_concat(name) FROM sqlite_schema WHERE type = 'index'`) ?? '');
+    database.close();
+    expect(names).toBe(state.isLanded ? ['landed', ...state.built].join() : '');
+    return state.built.length;
+  });
+  // Between the end of a transaction and its note, nothing says which state the file is in.
+  expect(taken).toEqual([undefined, 0, undefined, 0, undefined, 1, undefined, 2, undefined, 2]);
 });
