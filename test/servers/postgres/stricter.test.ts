@@ -171,6 +171,7 @@ test('rows that break checks of their domains come back, and the checks hold for
        'BEGIN RETURN EXISTS (SELECT FROM public.z WHERE id = $1); END';
      CREATE DOMAIN "D" AS int CONSTRAINT k1 CHECK (big(value)) CONSTRAINT t_pkey CHECK (value > 0);
      CREATE DOMAIN d2 AS "D" CONSTRAINT k2 CHECK (known(value));
+     COMMENT ON CONSTRAINT k1 ON DOMAIN "D" IS 'it''s big'; COMMENT ON CONSTRAINT k2 ON DOMAIN d2 IS 'in public.z';
      CREATE TABLE t (id "D" PRIMARY KEY, v d2) PARTITION BY RANGE (id);
      CREATE TABLE t1 PARTITION OF t DEFAULT; INSERT INTO t VALUES (1, 1), (2, 7);
      CREATE TABLE u (id int PRIMARY KEY, v "D", r regclass); INSERT INTO u VALUES (1, 4, 'z');
@@ -187,6 +188,9 @@ test('rows that break checks of their domains come back, and the checks hold for
     `(SELECT conname FROM pg_constraint
       WHERE contypid IN ('"D"'::regtype, 'd2'::regtype) AND contype = 'c' ${isValid})`;
   expect(await target.rows(checks(''))).toEqual(['(k1)', '(k2)', '(t_pkey)']);
+  const comments = `(SELECT conname, obj_description(oid, 'pg_constraint') FROM pg_constraint
+    WHERE conname ~ '^k[12]')`;
+  expect(await target.rows(comments)).toEqual(await database.rows(comments));
   expect(await target.rows(checks('AND convalidated'))).toEqual(['(t_pkey)']);
   expect(notices.toSorted()).toEqual([
     expect.stringMatching(/^a check of the domain "public"\."D" is not valid for all rows: .*"?k1"?; tries again$/u),

@@ -40,6 +40,7 @@ export async function buildLater(
   }
 }
 
+export const isComment = (sql: string) => sql.startsWith('COMMENT ');
 export const isAnalysis = (sql: string) => sql.startsWith('ANALYZE ');
 
 /** @param sql adds a constraint */

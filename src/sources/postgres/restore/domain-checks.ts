@@ -2,7 +2,7 @@ import type {TableName} from '../../source.ts';
 import {objectKey} from '../catalog/depends.ts';
 import {columnTypes} from '../catalog/text-state.ts';
 import type {Connection} from '../connection/connection.ts';
-import {qualified, quoteIdent} from '../connection/quote.ts';
+import {qualified, quoteIdent, quoteText} from '../connection/quote.ts';
 import type {LookingFunctions} from '../schema/looking-functions.ts';
 import {additionOf, type Check, dropOf, isOfDomain} from './checks.ts';
 import {runOrLeave} from './later.ts';
@@ -12,6 +12,9 @@ const dropOfDomain = 'DROP DOMAIN ';
 /** Of the statements that drop what was created. */
 export const domainsIn = (drops: readonly string[]): readonly string[] =>
   drops.filter((sql) => sql.startsWith(dropOfDomain)).map((sql) => sql.slice(dropOfDomain.length));
+
+/** `commenting`: the statement that gives it its comment again. */
+export type DroppedCheck = {check: Check; commenting: string | undefined};
 
 /**
  * Drops the checks of domains that were created, so that tables get rows which do not meet them. Those of a domain
@@ -24,7 +27,7 @@ export async function dropDomainChecks(
   connection: Connection,
   looking: LookingFunctions | undefined,
   {domains, tables}: {domains: readonly string[]; tables: readonly {oid: number; name: TableName}[]},
-): Promise<readonly Check[]> {
+): Promise<readonly DroppedCheck[]> {
   if (domains.length === 0) return [];
   const tableOf = new Map<string, TableName>();
   for (const {oid, name} of tables) {
@@ -35,15 +38,16 @@ export async function dropDomainChecks(
     for (const [type] of types) tableOf.set(type!, tableOf.get(type!) ?? name);
   }
   const rows = await connection.rows(
-    `SELECT 'pg_constraint'::regclass::oid, c.oid, t.oid, n.nspname, t.typname, c.conname, pg_get_constraintdef(c.oid)
+    `SELECT 'pg_constraint'::regclass::oid, c.oid, t.oid, n.nspname, t.typname, c.conname, pg_get_constraintdef(c.oid),
+        obj_description(c.oid, 'pg_constraint')
       FROM pg_constraint c JOIN pg_type t ON t.oid = c.contypid JOIN pg_namespace n ON n.oid = t.typnamespace
       WHERE c.contype = 'c' AND c.convalidated AND t.oid IN
         (SELECT name::regtype FROM pg_catalog.json_array_elements_text($1::pg_catalog.json) AS created (name))
       ORDER BY t.oid, c.conname`,
     [JSON.stringify(domains)],
   );
-  const dropped: Check[] = [];
-  for (const [classOid, oid, type, schema, domain, name, definition] of rows) {
+  const dropped: DroppedCheck[] = [];
+  for (const [classOid, oid, type, schema, domain, name, definition, comment] of rows) {
     const table = tableOf.get(type!);
     if (table === undefined) continue;
     const check = {
@@ -53,7 +57,10 @@ export async function dropDomainChecks(
     };
     // Added once, to know whether it can be.
     const drop = dropOf(check);
-    if (await runOrLeave(connection, `${drop}; ${check.alter} ${additionOf(check)}; ${drop}`)) dropped.push(check);
+    if (!(await runOrLeave(connection, `${drop}; ${check.alter} ${additionOf(check)}; ${drop}`))) continue;
+    const of = `CONSTRAINT ${check.name} ON DOMAIN ${qualified(schema!, domain!)}`;
+    const commenting = comment ? `COMMENT ON ${of} IS ${quoteText(comment)}` : undefined;
+    dropped.push({check, commenting});
   }
   return dropped;
 }

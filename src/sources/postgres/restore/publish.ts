@@ -10,7 +10,7 @@ import {ensureShared, trackInTransaction} from '../tracking/ensure.ts';
 import {insertMark} from '../tracking/marks.ts';
 import {isScanMark} from '../tracking/scan-mark.ts';
 import {buildOne, inTwoSteps, validation} from './build.ts';
-import {buildLater, isAnalysis, withNewName} from './build-later.ts';
+import {buildLater, isAnalysis, isComment, withNewName} from './build-later.ts';
 import {forgetChecks} from './checks.ts';
 import {forgetPlan} from './continued.ts';
 import {fillLate, type LateRows} from './late-rows.ts';
@@ -141,6 +141,8 @@ export async function publishInTransaction(
   await connection.run('SET LOCAL row_security = off');
   const steps = later
     .filter(({sql}) => !isAnalysis(sql))
+    // What they are about may have been left for the end after them.
+    .toSorted((a, b) => Number(isComment(a.sql)) - Number(isComment(b.sql)))
     .map(({name, sql}) => {
       const table = tables.find((one) => one.name === name)!;
       return {target: targetOf(table), sql: published(withNewName(sql, table, targetOf(table)))};

@@ -200,7 +200,12 @@ export class StagedTables {
     }
     const lateFirst = tables.toSorted((a, b) => Number(b.isLate) - Number(a.isLate));
     const options = {domains, tables: lateFirst};
-    await this.#recordChecks(await dropDomainChecks(this.#connection, this.#looking, options));
+    const dropped = await dropDomainChecks(this.#connection, this.#looking, options);
+    await this.#recordChecks(dropped.map(({check}) => check));
+    for (const {check, commenting} of dropped) {
+      if (commenting === undefined) continue;
+      await recordLater(this.#connection, this.firstSchema, {name: check.table, sql: commenting});
+    }
   }
 
   async #recordChecks(checks: readonly Check[]): Promise<void> {
