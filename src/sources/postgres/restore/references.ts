@@ -7,15 +7,26 @@ import {asIdent} from '../schema/rewrite.ts';
 import {isGone} from './compared.ts';
 import type {MergedPair} from './merge-fit.ts';
 
-/** The tables in an order in which each one comes after those to which its foreign keys refer, as far as possible. */
+/**
+ * The tables in an order in which each one comes after those to which its foreign keys refer, as far as possible. Of
+ * tables that refer to each other, ON DELETE RESTRICT decides: such a key does not wait for rows that go later.
+ */
 export async function parentsFirst(
   connection: Connection,
   pairs: readonly MergedPair[],
 ): Promise<readonly MergedPair[]> {
-  const rows = await connection.rows("SELECT conrelid, confrelid FROM pg_constraint WHERE contype = 'f'");
+  const rows = await connection.rows(
+    "SELECT conrelid, confrelid, confdeltype = 'r' FROM pg_constraint WHERE contype = 'f'",
+  );
+  const merged = new Set(pairs.map(({oid}) => oid));
+  const all = new Map<number, number[]>();
+  const keys = rows
+    .map(([child, parent, isStrict]) => ({child: Number(child), parent: Number(parent), isStrict: isStrict === 't'}))
+    .filter(({child, parent}) => merged.has(child) && merged.has(parent));
+  for (const {child, parent} of keys) all.set(child, [...(all.get(child) ?? []), parent]);
   const parents = new Map<number, number[]>();
-  for (const [child, parent] of rows) {
-    parents.set(Number(child), [...(parents.get(Number(child)) ?? []), Number(parent)]);
+  for (const {child, parent, isStrict} of keys) {
+    if (isStrict || !refersTo(all, parent, child)) parents.set(child, [...(parents.get(child) ?? []), parent]);
   }
   const ordered: MergedPair[] = [];
   const seen = new Set<number>();
@@ -30,6 +41,13 @@ export async function parentsFirst(
   };
   for (const pair of pairs) visit(pair);
   return ordered;
+}
+
+/** Whether a table refers to another one, also by way of others. */
+function refersTo(parents: ReadonlyMap<number, readonly number[]>, child: number, parent: number): boolean {
+  const seen = new Set([child]);
+  for (const one of seen) for (const other of parents.get(one) ?? []) seen.add(other);
+  return seen.has(parent);
 }
 
 /** A foreign key, for {@link requireNoCascade}. */
