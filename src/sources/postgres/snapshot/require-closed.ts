@@ -4,6 +4,7 @@ import {namesOf} from '../catalog/depends.ts';
 import type {Connection} from '../connection/connection.ts';
 import type {Gap} from '../schema/closure.ts';
 import type {Entry} from '../schema/entries.ts';
+import {asIdent} from '../schema/rewrite.ts';
 import type {Selection} from '../schema/select.ts';
 
 /** Longer lists belong into a program. */
@@ -57,7 +58,7 @@ export async function requireClosed(
 /** `public.orders` as it is, `public."my orders"` in backticks. */
 const inStatement = (name: string) => (/^[\w.]+$/.test(name) ? name : quoteName(name));
 
-const nameOf = ({schema, name}: Entry) => (schema === '' ? name : `${schema}.${name}`);
+const nameOf = ({schema, name}: Entry) => (schema === '' ? name : `${asIdent(schema)}.${name}`);
 
 function listed(names: readonly string[], by = ', '): string {
   const more = names.length > mostNamed ? ` and ${names.length - mostNamed} more` : '';
