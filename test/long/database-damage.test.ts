@@ -43,6 +43,7 @@ test(`damage of any object (seed ${seed})`, async () => {
   }
   const kept = join(desk.folder, 'kept');
   cpSync(desk.cluster, kept, {recursive: true});
+  const keys = desk.storedKeys();
   const into = join(desk.folder, 'restored.db');
   const works = async (statement: string): Promise<boolean> => {
     try {
@@ -62,7 +63,7 @@ test(`damage of any object (seed ${seed})`, async () => {
   };
   const tally = {verified: 0, drilled: 0, restored: 0, cases: 0};
   for (let round = 0; round < rounds; round++) {
-    for (const [nth, key] of desk.storedKeys().entries()) {
+    for (const [nth, key] of keys.entries()) {
       for (const [how, damage] of Object.entries(damages)) {
         rmSync(desk.cluster, {recursive: true, force: true});
         cpSync(kept, desk.cluster, {recursive: true});
