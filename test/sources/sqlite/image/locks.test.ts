@@ -118,6 +118,7 @@ test('only RawFile opens a source beside SQLite; other files that open any have 
     'file/restored.ts',
     'file/target.ts',
     'layout/page-layout.ts',
+    'restore/index-progress.ts',
     'restore/place-new-file.ts',
     'restore/restored-content.ts',
     'restore/take-over.ts',
