@@ -173,3 +173,11 @@ test('what a killed command leaves behind, the next one removes', async () => {
   await desk.bkp('operation', 'list');
   expect(readdirSync(scratch)).toEqual([]);
 });
+
+test('a key that became a number is another key: the text 46 is not the number 46', async () => {
+  const desk = openDesk("CREATE TABLE t (k TEXT PRIMARY KEY, v) WITHOUT ROWID; INSERT INTO t VALUES ('46', 'a')");
+  await desk.sqlWait("CREATE BACKUP COLLECTION c (TABLE t) WITH (STORAGE='cluster'); BACKUP c");
+  desk.exec("DROP TABLE t; CREATE TABLE t (k INT PRIMARY KEY, v) WITHOUT ROWID; INSERT INTO t VALUES (46, 'a')");
+  const {stdout} = await desk.bkp('diff', 'c', '--format', 'json');
+  expect(JSON.parse(stdout)).toMatchObject({table: 't', added: 1, changed: 0, deleted: 1});
+});

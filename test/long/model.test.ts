@@ -252,7 +252,7 @@ type ModelTable = {
   columns: readonly string[];
   /** Columns that a record holds. */
   stored: readonly string[];
-  key: readonly {name: string; collation: string}[];
+  key: readonly {name: string; collation: string; kind: string}[];
   isRowid: boolean;
   rows: readonly Readonly<Record<string, StoredValue>>[];
 };
@@ -268,7 +268,8 @@ function tablesOf(path: string): ReadonlyMap<string, ModelTable> {
 }
 
 function modelTable(db: DatabaseSync, name: string): ModelTable {
-  const info = db.prepare('SELECT name, pk, hidden FROM pragma_table_xinfo(?)').all(name);
+  const info = db.prepare('SELECT name, type, pk, hidden FROM pragma_table_xinfo(?)').all(name);
+  const kindOf = (column: string) => kindOfType(String(info.find((one) => one.name === column)!.type));
   const columns = info.map((row) => String(row.name));
   const parts = db
     .prepare(
@@ -276,10 +277,12 @@ function modelTable(db: DatabaseSync, name: string): ModelTable {
        WHERE l.origin = 'pk' AND x.key = 1 ORDER BY x.seqno`,
     )
     .all(name)
-    .map((row) => ({name: String(row.name), collation: String(row.coll)}));
+    .map((row) => ({name: String(row.name), collation: String(row.coll), kind: kindOf(String(row.name))}));
   const alias = info.find(({pk}) => pk === 1);
   const key =
-    parts.length > 0 ? parts : [{name: alias === undefined ? 'rowid' : String(alias.name), collation: 'BINARY'}];
+    parts.length > 0
+      ? parts
+      : [{name: alias === undefined ? 'rowid' : String(alias.name), collation: 'BINARY', kind: 'number'}];
   const order = key.map((part) => `${quoted(part.name)} COLLATE ${part.collation}`);
   const terms = [...columns, ...(key[0]!.name === 'rowid' ? ['rowid'] : [])].map(quoted);
   const statement = db.prepare(`SELECT ${terms.join(', ')} FROM main.${quoted(name)} ORDER BY ${order.join(', ')}`);
@@ -288,6 +291,13 @@ function modelTable(db: DatabaseSync, name: string): ModelTable {
     ...{columns, key, isRowid: parts.length === 0, rows: statement.all() as Readonly<Record<string, StoredValue>>[]},
     stored: info.filter(({hidden}) => hidden !== 2).map((row) => String(row.name)),
   };
+}
+
+/** Where they are compared, SQLite turns texts into numbers and back: https://www.sqlite.org/datatype3.html, 4.2 */
+function kindOfType(type: string): string {
+  if (/INT/i.test(type)) return 'number';
+  if (/CHAR|CLOB|TEXT/i.test(type)) return 'text';
+  return type === '' || /BLOB/i.test(type) ? 'blob' : 'number';
 }
 
 /** What `bkp diff` has to find, row by row in JavaScript. */
@@ -319,7 +329,9 @@ function differences(before: string, after: string) {
 
 /** A rowid is the same key under any name. */
 const keyName = ({key, isRowid}: ModelTable) =>
-  isRowid ? 'rowid' : JSON.stringify(key.map(({name, collation}) => [name.toLowerCase(), collation.toUpperCase()]));
+  isRowid
+    ? 'rowid'
+    : JSON.stringify(key.map(({name, collation, kind}) => [name.toLowerCase(), collation.toUpperCase(), kind]));
 
 const only = (row: Readonly<Record<string, StoredValue>>, columns: readonly string[]) =>
   Object.fromEntries(columns.map((name) => [name, row[name]!]));

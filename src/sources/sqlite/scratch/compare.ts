@@ -3,7 +3,7 @@ import type {Connection, Value} from '../engine/connection.ts';
 import {foldName, quoteName} from '../engine/quote.ts';
 import {kindOf, sameValues} from '../engine/same-values.ts';
 import {nullable} from '../rows/boundary.ts';
-import {type Key, type KeyPart, recordedColumns, type Table} from '../schema/table.ts';
+import {type Key, type KeyPart, keyAffinity, recordedColumns, type Table} from '../schema/table.ts';
 
 /**
  * Compares a table of `main` (before) with one of `other` (after), which has the same key. Rows with equal keys are one
@@ -40,14 +40,23 @@ export function* changesBetween(connection: Connection, before: Table, after: Ta
     for (let n = 0; n < times; n++) yield {kind, row: named(parts.common, row)};
 }
 
-/** Whether rows of the two tables can be told apart by the same key. */
+/**
+ * Whether rows of the two tables can be told apart by the same key. Between a text and a number, SQLite would convert
+ * one of them, and take the text '46' for the number 46.
+ */
 export function haveSameKey(before: Table, after: Table): boolean {
   return keyText(before) === keyText(after);
 }
 
-function keyText({key}: Table): string {
+function keyText(table: Table): string {
+  const {key} = table;
   if (key.kind === 'rowid') return 'rowid';
-  return JSON.stringify(key.parts.map(({column, collation}) => [foldName(column), collation.toUpperCase()]));
+  return JSON.stringify(
+    key.parts.map(({column, collation}, at) => {
+      const kind = keyAffinity(table, at);
+      return [foldName(column), collation.toUpperCase(), ['TEXT', 'BLOB'].includes(kind) ? kind : 'number'];
+    }),
+  );
 }
 
 type Parts = {
