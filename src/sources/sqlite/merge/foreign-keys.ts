@@ -111,7 +111,8 @@ export class ForeignKeys {
     const merged = JSON.stringify([...this.#merged.keys()]);
     const children = new Set(connection.all(related, merged).map(({child}) => String(child)));
     return new Map(
-      [...children].map((child, at) => {
+      // In one order in each file: a dry run names what the merge does.
+      [...children].sort().map((child, at) => {
         const into = `temp.${ownPrefix}dangling_${moment}_${at}`;
         const stays = !this.#merged.has(foldName(child));
         return [foldName(child), {child, dangling: noteDangling(connection, {child, into, stays})}];
