@@ -197,7 +197,12 @@ const planned = ({bench}: History, source: TableSource, wish: Wish): Promise<Res
   );
 
 /** Names of staging schemas have other numbers each time. */
-const plain = (text: string) => text.replaceAll(/_bkp_stage_\w+?_(\d+)/gu, '_bkp_stage_$1').replaceAll(/\d{5,}/gu, 'N');
+const plain = (text: string) =>
+  text
+    .replaceAll(/_bkp_stage_\w+?_(\d+)/gu, '_bkp_stage_$1')
+    // Tables are read at the same time, so that another lost chunk may be the first.
+    .replaceAll(/chunk [0-9a-f]{64}/gu, 'chunk C')
+    .replaceAll(/\d{5,}/gu, 'N');
 const facts = (error: BkpError | undefined) =>
   error && {
     ...{code: error.code, message: plain(error.message), details: error.details?.map(plain)},
