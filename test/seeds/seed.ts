@@ -1,4 +1,4 @@
 import {seedOfCheckout} from './of-checkout.ts';
 
-/** What random tests begin with. Vitest's configurations hand it to every process, so that the files are read once. */
+/** Vitest hands it to every process. */
 export const seed = seedOfCheckout();
