@@ -1,7 +1,6 @@
 import {globSync, readFileSync} from 'node:fs';
 import {availableParallelism} from 'node:os';
 import {defineConfig} from 'vitest/config';
-import {seedOfCheckout} from './test/seeds/of-checkout.ts';
 
 // The first need servers that were built before, the second minutes: `npm run test:servers`, `npm run test:long`.
 const elsewhere = ['test/servers/**', 'test/long/**'];
@@ -21,7 +20,6 @@ export default defineConfig({
   test: {
     // A limit ends what hangs. A test never depends on it: a host may slow its machines down by a multiple, at
     // any moment.
-    env: {BKP_TEST_SEED: `${seedOfCheckout()}`},
     testTimeout: 120_000,
     hookTimeout: 120_000,
     expect: {poll: {timeout: 60_000}},

@@ -1,11 +1,9 @@
 import {defineConfig} from 'vitest/config';
-import {seedOfCheckout} from './test/seeds/of-checkout.ts';
 
 /** Many real processes one after the other, or killed one after the other: minutes, and so not a part of `npm test`. */
 export default defineConfig({
   test: {
     include: ['test/long/**/*.test.ts'],
-    env: {BKP_TEST_SEED: `${seedOfCheckout()}`},
     testTimeout: 600_000,
     hookTimeout: 240_000,
     expect: {poll: {timeout: 60_000}},
