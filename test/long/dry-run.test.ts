@@ -2,11 +2,10 @@ import {copyFileSync, existsSync, globSync, readdirSync, readFileSync, rmSync, w
 import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 import {expect, test} from 'vitest';
-import {type BackupName, planRestore, type RestorePlan, type RestoreReport} from '../../src/collections/index.ts';
+import {type BackupName, planRestore, type RestorePlan} from '../../src/collections/index.ts';
 import type {BkpError} from '../../src/errors/index.ts';
 import {type MergeMode, openSource, type WantedTable} from '../../src/sources/index.ts';
-import {wrapStore} from '../../src/stores/index.ts';
-import {inProcess} from '../helpers/in-process.ts';
+import {countedRestore, type RestoreEnd} from '../helpers/counted-restore.ts';
 import {
   anyStep,
   type History,
@@ -34,9 +33,6 @@ type Wish = {
   mode: MergeMode | undefined;
   partial: boolean;
 };
-
-/** What a restore did, or why it did nothing. */
-type End = {report?: RestoreReport; error?: BkpError; notices: readonly string[]; fetched: number};
 
 /** Views, triggers, foreign keys and full-text indexes, over tables that may be dropped later. */
 function anyObject(random: Random, tables: readonly {name: string}[]): string[] {
@@ -95,27 +91,8 @@ function anyWish(history: History, random: Random): Wish {
   };
 }
 
-/** The same restore, from a store that counts the bytes of packs that are read; what is read twice counts once. */
-async function end(history: History, {point, target, tables, ...options}: Wish & {dryRun?: boolean}): Promise<End> {
-  const notices: string[] = [];
-  const fetched = new Set<string>();
-  const bench = inProcess({
-    ...{database: history.database, cluster: history.cluster, notice: (text) => void notices.push(text)},
-    store: (store) =>
-      wrapStore(store, {
-        get: async (key, range) => {
-          const bytes = await store.get(key, range);
-          const start = range?.start ?? 0;
-          if (key.startsWith('packs/')) bytes.forEach((_, at) => void fetched.add(`${key} ${start + at}`));
-          return bytes;
-        },
-      }),
-  });
-  return bench.restore('c', target, point, tables, options).then(
-    (report) => ({report, notices, fetched: fetched.size}),
-    (error: BkpError) => ({error, notices, fetched: fetched.size}),
-  );
-}
+const end = ({database, cluster}: History, {point, target, tables, ...options}: Wish & {dryRun?: boolean}) =>
+  countedRestore({database, cluster}, 'c', target, point, tables, options);
 
 const planned = async (history: History, {target, point, ...wish}: Wish): Promise<RestorePlan | BkpError> =>
   history.bench.vault(async (vault) =>
@@ -252,7 +229,7 @@ const newName = ({tables}: RestorePlan, name: string) => tables.find((table) => 
 function expectMerged(
   {tables}: RestorePlan,
   mode: MergeMode,
-  {report, notices}: End,
+  {report, notices}: RestoreEnd,
   {target, living, copy, label}: {target: string; living: string; copy: string; label: string},
 ): void {
   const names = tables.map(({name}) => name);

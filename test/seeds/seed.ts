@@ -7,5 +7,5 @@ const chosen = 934_277_173;
 
 const given = process.env.BKP_TEST_SEED;
 
-/** `BKP_TEST_SEED` repeats a case that a failed test printed; with `random`, each file of tests looks somewhere else. */
+/** `BKP_TEST_SEED` repeats a case that a failed test printed; with `random`, each run looks somewhere else. */
 export const seed = given === 'random' ? Date.now() % 1e9 : Number(given ?? chosen);

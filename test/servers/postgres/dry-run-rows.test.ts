@@ -3,10 +3,10 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import type pg from 'pg';
 import {expect, test} from 'vitest';
-import {type BackupName, planRestore, type RestorePlan, type RestoreReport} from '../../../src/collections/index.ts';
+import {type BackupName, planRestore, type RestorePlan} from '../../../src/collections/index.ts';
 import type {BkpError} from '../../../src/errors/index.ts';
 import type {MergeMode, TableSource, WantedTable} from '../../../src/sources/index.ts';
-import {wrapStore} from '../../../src/stores/index.ts';
+import {countedRestore, type RestoreEnd} from '../../helpers/counted-restore.ts';
 import {type Bench, collectDatabase, inProcess} from '../../helpers/in-process.ts';
 import {seed as firstSeed} from '../../seeds/seed.ts';
 import {Random} from '../../simulator/random.ts';
@@ -165,30 +165,9 @@ async function stateOf({database}: Target) {
   return {objects, others, rows};
 }
 
-/** What a restore did, or why it did nothing. */
-type End = {report?: RestoreReport; error?: BkpError; notices: readonly string[]; fetched: number};
-
-/** From a store that counts the bytes of packs that are read; what is read twice counts once. */
-async function restored({folder}: History, source: TableSource, wish: Wish & {dryRun?: boolean}): Promise<End> {
+function restored({folder}: History, source: TableSource, wish: Wish & {dryRun?: boolean}): Promise<RestoreEnd> {
   const {point, tables, ...options} = wish;
-  const notices: string[] = [];
-  const fetched = new Set<string>();
-  const bench = inProcess({
-    ...{database: source, cluster: folder, notice: (text) => void notices.push(text)},
-    store: (store) =>
-      wrapStore(store, {
-        get: async (key, range) => {
-          const bytes = await store.get(key, range);
-          const start = range?.start ?? 0;
-          if (key.startsWith('packs/')) bytes.forEach((_, at) => void fetched.add(`${key} ${start + at}`));
-          return bytes;
-        },
-      }),
-  });
-  return bench.restore('c', source, point, tables, options).then(
-    (report) => ({report, notices, fetched: fetched.size}),
-    (error: BkpError) => ({error, notices, fetched: fetched.size}),
-  );
+  return countedRestore({database: source, cluster: folder}, 'c', source, point, tables, options);
 }
 
 const planned = ({bench}: History, source: TableSource, wish: Wish): Promise<RestorePlan | BkpError> =>
