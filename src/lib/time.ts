@@ -70,6 +70,9 @@ export function relativeMicros(text: string, nowMicros: number): number | undefi
  * @throws BkpError `USAGE`
  */
 export function parseMoment(text: string, nowMicros: number): number | undefined {
-  if (text.trim().toLowerCase() === 'latest') return undefined;
+  if (isLatest(text)) return undefined;
   return relativeMicros(text, nowMicros) ?? parseTimestamp(text);
 }
+
+/** The word for the newest backup. */
+export const isLatest = (text: string): boolean => text.trim().toLowerCase() === 'latest';

@@ -21,6 +21,7 @@ export const keywords: readonly string[] = [
   'IN',
   'INCREMENTAL',
   'INTO',
+  'LATEST',
   'NOT',
   'OR',
   'PIN',

@@ -10,8 +10,8 @@ import type {Place} from './statement.ts';
 /** An expectation of the generated parser; descriptions are the names of rules in the grammar. */
 export type Expectation = {type: string; description?: string; text?: string};
 
-/** What the grammar refuses although it is well-formed; `detail` is the key of a setting. */
-export type Refusal = 'duplicate-key' | 'not-a-string';
+/** What the grammar refuses although it is well-formed; `detail` is the key of a setting, or the string. */
+export type Refusal = 'duplicate-key' | 'not-a-string' | 'no-collection';
 
 const end = 'the end of the statement';
 /** A longer word is truncated in the message; the excerpt shows where it is. */
@@ -39,7 +39,7 @@ export function unexpected(written: string, writtenOffset: number, expectations:
     next: isFull
       ? 'leave it out: a backup is a full one unless INCREMENTAL follows'
       : meant === undefined
-        ? nameHint(text, lexeme, previous, expected)
+        ? (pointHint(text, lexeme, expected) ?? nameHint(text, lexeme, previous, expected))
         : `did you mean ${meant}?`,
   });
 }
@@ -53,9 +53,24 @@ export function refusal(text: string, kind: Refusal, offset: number, detail: str
       return syntaxError(text, offset, `${printable(detail)} value should be a string literal`, {
         next: `put the value in quotes: ${printable(detail)} = '…'`,
       });
+    case 'no-collection':
+      return syntaxError(text, offset, `'${printable(detail)}' is a backup or a time, and its collection is missing`, {
+        next: withCollection(text, offset, printable(detail)),
+      });
     default:
       return unreachable(kind);
   }
+}
+
+/** How to name the collection too; a time may also mean a backup of a whole database. */
+function withCollection(text: string, offset: number, point: string): string {
+  const full = `write '<collection>/${point}'`;
+  const before = lexemes(text.slice(0, offset));
+  const first = before[before.findLastIndex(({kind}) => kind === 'end') + 1]!;
+  const verb = text.slice(first.start, first.end).toUpperCase();
+  if (verb === 'COPY' || point.includes('_')) return full;
+  const ofDatabase = verb === 'RESTORE' || verb === 'VERIFY' ? `${verb} DATABASE AT` : `${verb} DATABASE BACKUP`;
+  return `${full}, or, for a whole database, ${ofDatabase} '${point}'`;
 }
 
 function syntaxError(text: string, offset: number, what: string, {next}: {next: string | undefined}): BkpError {
@@ -103,6 +118,21 @@ function describe(word: string, lexeme: Lexeme | undefined): string {
   return `\`${shown.length > foundLimit ? `${shown.slice(0, foundLimit)}…` : shown}\``;
 }
 
+/** A time, a time before now, a period or the name of a backup, without quotes. */
+const barePoint =
+  /^(?:\d{4}-\d\d-\d\d(?:[T ]\d\d:[\d:.]+)?(?:Z|[+-]\d\d:?\d\d)?|-\s*[\d.]+\s*[a-z]+|[\d.]+ [a-z]+|\d\w+)/i;
+
+/** The hint for a backup or a time that is not in quotes. */
+function pointHint(text: string, lexeme: Lexeme | undefined, expected: readonly string[]): string | undefined {
+  const isUntil = expected.includes('a time or a period');
+  if (lexeme?.kind === 'unclosed' || !(isUntil || expected.includes('a backup or a time'))) return undefined;
+  const found = lexeme && barePoint.exec(text.slice(lexeme.start))?.[0];
+  if (found !== undefined) return `put it in quotes: '${found}'`;
+  return isUntil
+    ? "write it in quotes: '2030-01-01' or '90 days'"
+    : "write the name of a backup or a time in quotes, '2026-11-21 12:00' or '-1 day', or latest";
+}
+
 /** The hint for the two common errors with names: the backticks are missing, or the shell has removed them. */
 function nameHint(
   text: string,
@@ -118,7 +148,8 @@ function nameHint(
   const continuesName = lexeme?.kind === 'other' && previous?.kind === 'word' && previous.end === lexeme.start;
   const start = continuesName ? previous.start : lexeme?.start;
   const odd = start === undefined ? '' : /^[^\s;,()=`'"]*/.exec(text.slice(start))![0];
-  if ((expectsName || continuesName) && odd !== '') {
+  const isOdd = continuesName ? odd.length > previous.end - previous.start : odd !== '';
+  if ((expectsName || continuesName) && isOdd) {
     const quoted = quoteName(printable(odd), {always: true});
     return `put names with characters other than letters, digits and _ in backticks: ${quoted}`;
   }

@@ -1,7 +1,7 @@
 import {readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {expect, test} from 'vitest';
-import {isComplete, keywords, parse} from '../../src/sql/index.ts';
+import {type BackupRef, backupRef, isComplete, keywords, parse} from '../../src/sql/index.ts';
 
 const n = (text: string) => expect.objectContaining({text});
 const cluster = {key: 'STORAGE', value: 'cluster'};
@@ -151,6 +151,54 @@ test.each<[string, object]>([
   ['show backups in c', {kind: 'show-backups', collection: n('c')}],
 ])('%s', (text, expected) => {
   expect(parse(text)).toEqual([{...expected, text: text.replace(/;$/, ''), place: {line: 1, column: 1}}]);
+});
+
+test.each<[string, object]>([
+  ['RESTORE ^', {kind: 'restore', settings: []}],
+  ['VERIFY ^', {kind: 'verify', settings: []}],
+  ["COPY BACKUP COLLECTION ^ TO 's3'", {kind: 'copy', target: 's3'}],
+  ['DROP BACKUP ^', {kind: 'drop-backup', settings: []}],
+  ['PIN BACKUP ^', {kind: 'pin', settings: []}],
+  ['UNPIN BACKUP ^', {kind: 'unpin'}],
+])('a backup has every spelling in %s', (text, expected) => {
+  const body = (backup: string) => parse(text.replace('^', backup))[0];
+  for (const c of ['c', '`c`', "'c'", '"c"']) {
+    expect(body(c)).toMatchObject({...expected, backup: {collection: n('c')}});
+    for (const latest of ['latest', "'latest'", '`latest`', 'LATEST'])
+      expect(body(`${c} AT ${latest}`)).toMatchObject({
+        ...expected,
+        backup: {point: expect.stringMatching(/^latest$/i)},
+      });
+    for (const x of ["'x'", '`x`', '"x"']) expect(body(`${c} AT ${x}`)).toMatchObject({backup: {point: 'x'}});
+  }
+  for (const whole of ["'c/x'", '`c/x`', '"c/x"']) {
+    const {backup} = body(whole) as {backup: BackupRef};
+    expect(backupRef(backup, 0)).toEqual({collection: 'c', point: 'x'});
+  }
+});
+
+test.each([
+  "RESTORE DATABASE TO TIMESTAMP ^ INTO 'x'",
+  "RESTORE DATABASE AT ^ INTO 'x'",
+  'VERIFY DATABASE TO TIMESTAMP ^',
+  'VERIFY DATABASE AT ^',
+  'DROP DATABASE BACKUP ^',
+  'PIN DATABASE BACKUP ^',
+  'UNPIN DATABASE BACKUP ^',
+])('a backup of a database has every spelling in %s', (text) => {
+  const timestamp = (written: string) => (parse(text.replace('^', written))[0] as {timestamp?: string}).timestamp;
+  expect(["'x'", '`x`', '"x"', 'latest', 'LATEST'].map(timestamp)).toEqual(['x', 'x', 'x', 'latest', 'latest']);
+});
+
+test('the whole DATABASE may be in parentheses, as tables are', () => {
+  const members = (text: string) =>
+    (parse(`CREATE BACKUP COLLECTION c ${text} WITH (STORAGE='cluster')`)[0] as {members: unknown}).members;
+  expect(members('(DATABASE)')).toEqual(members('DATABASE'));
+  expect(members('( DATABASE EXCEPT (TABLE a) )')).toEqual({kind: 'database', except: [n('a')]});
+});
+
+test('LATEST may be a name', () => {
+  expect(parse('RESTORE latest AT latest')).toMatchObject([{backup: {collection: n('latest'), point: 'latest'}}]);
 });
 
 test('parse() splits a script with comments and empty statements, and records positions', () => {

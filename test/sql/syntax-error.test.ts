@@ -56,6 +56,18 @@ const texts: readonly string[] = [
   'RESTORE -- which?\n\n',
   "CREATE BACKUP COLLECTION 店舗\tデータ (TABLE a) WITH (STORAGE='cluster')",
   'BACKUP \u001b[31mshop',
+  // Backups and times
+  "DROP BACKUP '20261121120000Z_full'",
+  "BACKUP a; PIN BACKUP '2026-11-21T12:00:00Z'",
+  "RESTORE '2026-11-21'",
+  "COPY BACKUP COLLECTION '20261121120000Z' TO 's3'",
+  'RESTORE shop AT 20261121120000Z_full',
+  "RESTORE DATABASE AT -1 day INTO './new.db'",
+  'VERIFY shop AT 2026-11-21 12:30',
+  'VERIFY DATABASE AT yesterday',
+  'DROP DATABASE BACKUP',
+  'PIN BACKUP shop UNTIL 90 days',
+  "CREATE BACKUP COLLECTION c (DATABASE, TABLE a) WITH (STORAGE='cluster')",
   // The other dialect
   'RESTORE DATABASE',
   "VERIFY DATABASE FROM 'x'",

@@ -1,6 +1,6 @@
 import {backupMicros, type DatabaseBackupName, listInstances, pickInstance} from '../../database/index.ts';
 import {BkpError} from '../../errors/index.ts';
-import {microsText, parseTimestamp} from '../../lib/time.ts';
+import {isLatest, microsText, parseTimestamp, relativeMicros} from '../../lib/time.ts';
 import type {Vault} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
 import {meantInstance} from '../places/own-instance.ts';
@@ -21,7 +21,13 @@ export async function databaseBackupRef(
 ): Promise<DatabaseBackupRef> {
   const slash = written.indexOf('/');
   const named = slash < 0 ? await meantInstance(deps, place, vault) : written.slice(0, slash);
-  const at = parseTimestamp(written.slice(slash + 1));
+  const point = written.slice(slash + 1);
+  if (isLatest(point) || relativeMicros(point, 0) !== undefined) {
+    throw new BkpError('BAD_REQUEST', `'${point}' does not name one backup exactly`, {
+      next: 'write its timestamp; SELECT * FROM backups() lists them: start_ts is the timestamp',
+    });
+  }
+  const at = parseTimestamp(point);
   const {name: instance, backups} = pickInstance(vault, await listInstances(vault), named, {
     severalNext: (first) => `name its instance: '${first}/${microsText(at)}'`,
   });

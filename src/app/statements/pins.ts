@@ -8,8 +8,9 @@ import {backupRef, type Setting} from '../../sql/index.ts';
 import type {Deps} from '../deps.ts';
 import {objectPlace, placeOfCollection} from '../places/places.ts';
 import {withVault} from '../places/workplace.ts';
+import {backupAt} from './database-moment.ts';
 import {databaseBackupRef} from './database-ref.ts';
-import type {StatementOf, StatementResult} from './result.ts';
+import {noticesOf, type StatementOf, type StatementResult} from './result.ts';
 
 /** The pin is in the store when this returns. */
 export async function pinStatement(deps: Deps, statement: StatementOf<'pin'>): Promise<StatementResult> {
@@ -34,9 +35,10 @@ export async function unpinStatement(deps: Deps, statement: StatementOf<'unpin'>
 export async function pinDatabase(deps: Deps, statement: StatementOf<'pin-database'>): Promise<StatementResult> {
   const facts = pinFacts(statement, deps.nowMicros());
   return withVault({deps, place: await objectPlace(deps)}, {create: false}, async (vault, place) => {
-    const ref = await databaseBackupRef(deps, {place, vault}, statement.timestamp);
-    await pinDatabaseBackup({vault, nowMicros: deps.nowMicros}, {...ref, ...facts});
-    return pinned(`${ref.instance}/${microsText(backupMicros(ref.backup))}`, facts);
+    const {found, notice} = await backupAt(deps, {place, vault}, {timestamp: statement.timestamp});
+    const {instance, backup} = found.body;
+    await pinDatabaseBackup({vault, nowMicros: deps.nowMicros}, {instance, backup, ...facts});
+    return {...pinned(`${instance}/${microsText(backupMicros(backup))}`, facts), notices: noticesOf(notice)};
   });
 }
 

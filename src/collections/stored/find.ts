@@ -1,6 +1,6 @@
 import {goneError, unlessUnreadable} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
-import {microsOf} from '../../lib/time.ts';
+import {isLatest, microsOf} from '../../lib/time.ts';
 import {quoteName} from '../../sql/index.ts';
 import type {VaultReader} from '../../vault/index.ts';
 import {type BackupBody, readBackup, takenAtMs} from './manifest.ts';
@@ -23,7 +23,7 @@ export async function findBackup(
   vault: VaultReader,
   {collection, backups, point}: {collection: string; backups: readonly BackupName[]; point: string | undefined},
 ): Promise<BackupName> {
-  if (point === undefined || point.trim().toLowerCase() === 'latest') {
+  if (point === undefined || isLatest(point)) {
     requireNotGone(vault, collection, Number.POSITIVE_INFINITY);
     const newest = backups.at(-1);
     if (newest !== undefined) return newest;
@@ -89,6 +89,11 @@ export function findExactly({
   if (point === undefined) {
     throw new BkpError('BAD_REQUEST', `the statement names no backup of ${collection}`, {
       next: `add AT '…'; SHOW BACKUPS IN ${name} lists the backups`,
+    });
+  }
+  if (isLatest(point)) {
+    throw new BkpError('BAD_REQUEST', `'${point}' does not name one backup exactly`, {
+      next: `write the name of the backup; SHOW BACKUPS IN ${name} lists them`,
     });
   }
   const atMs = parseTime(point);
