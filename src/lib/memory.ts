@@ -10,6 +10,17 @@ export function free({buffer}: Uint8Array): void {
   if (buffer instanceof ArrayBuffer && !buffer.detached && !isMarkedAsUntransferable(buffer)) buffer.transfer(0);
 }
 
+/** Memory of which a part is in use, and nobody uses the rest. */
+const givenUp = new WeakSet<ArrayBufferLike>();
+
+/** Whether nothing else is in the memory of these bytes, so that a thread can be given it instead of a copy. */
+export const isAlone = ({buffer, length}: Uint8Array): boolean => buffer.byteLength === length || givenUp.has(buffer);
+
+/** Says of memory in which nothing but `bytes` was that only a part of them is used from now on. */
+export function giveUpRest(bytes: Uint8Array): void {
+  if (isAlone(bytes)) givenUp.add(bytes.buffer);
+}
+
 /**
  * Copies bytes into or out of shared memory. `set` copies them word by word there, which takes more than twice as long;
  * filling with bytes that are as long as what is filled is one call of `memcpy`.

@@ -10,6 +10,7 @@ const unlock = 'src/vault/keys/unlock.ts';
 
 const vectors = 'test/vault/crypto/vectors.test.ts';
 const seals = 'test/vault/crypto/unusual-seals.test.ts';
+const ranges = 'test/vault/crypto/pack-ranges.test.ts';
 const sealedVault = 'test/vault/crypto/encrypted-vault.test.ts';
 const keys = 'test/vault/keys/keys.test.ts';
 const misplaced = 'test/vault/keys/misplaced.test.ts';
@@ -120,6 +121,13 @@ export const keyMutants: readonly Mutant[] = [
     from: 'key.nonceOf(packMark, bound)',
     to: 'key.nonceOf(packMark)',
     killedBy: otherProgram,
+  },
+  {
+    name: 'seal: a part of a pack that was written over is not read again with newer keys',
+    file: 'src/vault/crypto/sealed-store.ts',
+    from: 'if (!opened.isComplete && (await renewed()))',
+    to: 'if (false)',
+    killedBy: [ranges, 'a part that was sealed after a rotation is read with the newest keys'],
   },
   {
     name: 'seal: the nonce of a pack may be that of another object',

@@ -1,4 +1,5 @@
 import {availableParallelism} from 'node:os';
+import {isAlone} from '../../lib/memory.ts';
 import {ThreadPool} from '../../lib/thread-pool.ts';
 import type {Decodable, StoredBase} from './decode.ts';
 
@@ -37,8 +38,7 @@ export class DecodeThreads {
     this.#running += 1;
     // Moved instead of copied where possible: bytes that a store returned belong to the caller.
     const stored = [job.stored, ...job.chunks.flatMap(({base}) => base?.stored ?? [])];
-    const whole = stored.filter(({buffer, length}) => buffer.byteLength === length);
-    const moved = new Set(whole.map(({buffer}) => buffer as ArrayBuffer));
+    const moved = new Set(stored.filter(isAlone).map(({buffer}) => buffer as ArrayBuffer));
     try {
       return await this.#pool.run(job, [...moved]).catch(() => false);
     } finally {

@@ -1,5 +1,5 @@
 import {assert} from '../../errors/index.ts';
-import {free} from '../../lib/memory.ts';
+import {free, giveUpRest} from '../../lib/memory.ts';
 import {
   type ByteRange,
   isKey,
@@ -161,18 +161,18 @@ export function sealedStore(
   async function getPack(key: Key, range: ByteRange | undefined): Promise<Uint8Array> {
     const {start, end} = range ?? {start: 0};
     if (end !== undefined && start >= end) return new Uint8Array(0);
-    const wanted = end === undefined ? undefined : {...sealedRange({start, end}), mayEndEarly: true};
-    const sealed = await inner.get(key, wanted);
-    const segments = wanted === undefined ? sealed.subarray(frameBytes) : sealed;
-    const opened = await openedPack(key, segments, {start, end});
-    free(sealed);
-    if (end === undefined || opened.length === end - start) return opened;
-    throw objectTooShort(key, start + opened.length, {start, end});
+    let opened = await openedPack(key, {start, end});
+    if (!opened.isComplete && (await renewed())) opened = await openedPack(key, {start, end});
+    const {plain} = opened;
+    if (end === undefined || plain.length === end - start) return plain;
+    throw objectTooShort(key, start + plain.length, {start, end});
   }
 
-  async function openedPack(key: Key, sealed: Uint8Array, {start, end}: {start: number; end: number | undefined}) {
-    const {plain, isComplete} = packs.open(key, sealed, start, end);
-    return isComplete || !(await renewed()) ? plain : packs.open(key, sealed, start, end).plain;
+  async function openedPack(key: Key, {start, end}: {start: number; end: number | undefined}) {
+    const wanted = end === undefined ? undefined : {...sealedRange({start, end}), mayEndEarly: true};
+    const sealed = await inner.get(key, wanted);
+    giveUpRest(sealed);
+    return packs.openInPlace(key, wanted === undefined ? sealed.subarray(frameBytes) : sealed, start, end);
   }
 
   /** Without the objects below `keys/` nothing can be read, so they are retained as long as the header. */

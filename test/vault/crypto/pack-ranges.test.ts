@@ -1,7 +1,12 @@
 import {expect, test} from 'vitest';
-import type {Key} from '../../../src/stores/index.ts';
+import {isAlone} from '../../../src/lib/memory.ts';
+import {type Key, openMemoryStore} from '../../../src/stores/index.ts';
 import {frameBytes, SealKeys} from '../../../src/vault/crypto/frame.ts';
 import {PackOpener, sealedRange, sealPack, segmentBytes} from '../../../src/vault/crypto/pack-object.ts';
+import {sealedStore} from '../../../src/vault/crypto/sealed-store.ts';
+import type {VaultKeys} from '../../../src/vault/crypto/vault-keys.ts';
+import {packId} from '../../../src/vault/format/hash.ts';
+import {packKey} from '../../../src/vault/format/key.ts';
 import {noise} from '../helpers.ts';
 
 const vault = '11'.repeat(16);
@@ -29,10 +34,46 @@ test.each(ranges)('the bytes $start to $end of a pack are opened into memory of 
   expect(plain.buffer.byteLength).toBe(plain.length);
 });
 
+test.each(ranges)('the bytes $start to $end of a pack are opened where their sealed ones were', (range) => {
+  const part = Buffer.from(partOf(sealed, range));
+  const {plain, isComplete} = opener.openInPlace(key, part, range.start, range.end);
+  expect(isComplete).toBe(true);
+  expect(plain.equals(content.subarray(range.start, range.end))).toBe(true);
+  expect(plain.buffer).toBe(part.buffer);
+});
+
+const pack = packKey(packId(content));
+const raw = (id: string) => ({since: '', id: id.repeat(8), key: id.repeat(32)});
+const ringOf = (generation: number, ids: string[]): VaultKeys => ({
+  ...{vault, generation, commitment: '00', names: '44'.repeat(32), data: ids.map(raw), meta: ids.map(raw)},
+});
+
+test('a thread is given what the store of an encrypted vault opens, without a copy', async () => {
+  const store = sealedStore(openMemoryStore(), ringOf(1, ['55']));
+  await store.put(pack, content);
+  for (const range of [undefined, ...ranges]) {
+    const opened = await store.get(pack, range);
+    expect(Buffer.compare(opened, content.subarray(range?.start, range?.end))).toBe(0);
+    expect(isAlone(opened)).toBe(true);
+  }
+});
+
+test('a part that was sealed after a rotation is read with the newest keys', async () => {
+  const inner = openMemoryStore();
+  const newest = ringOf(2, ['55', '66']);
+  await sealedStore(inner, newest).put(pack, content);
+  for (const range of [undefined, ...ranges]) {
+    const store = sealedStore(inner, ringOf(1, ['55']), async () => newest);
+    expect(Buffer.compare(await store.get(pack, range), content.subarray(range?.start, range?.end))).toBe(0);
+  }
+});
+
 test.each(ranges)('a damaged segment becomes zeros within $start to $end, and nothing else does', (range) => {
   const damaged = Buffer.from(sealed);
   damaged[frameBytes + segmentBytes + 16 + 100]! ^= 1;
   const {plain, isComplete} = opener.open(key, partOf(damaged, range), range.start, range.end);
+  const inPlace = opener.openInPlace(key, Buffer.from(partOf(damaged, range)), range.start, range.end);
+  expect(inPlace).toEqual({plain, isComplete});
   const expected = Buffer.from(content)
     .fill(0, segmentBytes, 2 * segmentBytes)
     .subarray(range.start, range.end);
