@@ -1680,12 +1680,15 @@ function list(store, folder, given) {
     for (const backup of backups) console.log(`  ${backup.name}  ${backup.fault ?? summary(backup.manifest)}`);
     if (gone !== undefined) console.log(`  ${gone}  is gone: the vault says that it was the newest backup`);
   }
-  const {name, backups} = found.find((one) => one.backups.length > 0) ?? {};
+  const [{name, newest} = {}] = found.flatMap(({name, backups}) => {
+    const newest = backups.findLast(({fault}) => fault === undefined);
+    return newest === undefined ? [] : [{name, newest}];
+  });
   if (name === undefined) return;
   const secret = ['kit', 'password-file'].flatMap((option) =>
     given[option] === undefined ? [] : ` --${option} '${given[option]}'`,
   );
-  say(`\nTo restore one:\n  node ${basename(process.argv[1])} '${folder}' '${name}/${backups.at(-1).name}'${secret}`);
+  say(`\nTo restore one:\n  node ${basename(process.argv[1])} '${folder}' '${name}/${newest.name}'${secret}`);
 }
 
 function summary({body}) {

@@ -112,6 +112,14 @@ function copyWithManifests() {
   return {store, shop, names, manifests: names.map((name) => join(shop, name, 'manifest'))};
 }
 
+test('the backup that a list proposes is the newest one that opens', () => {
+  const {store, names, manifests} = copyWithManifests();
+  const proposed = () => /'shop\/(\S+)'/.exec(succeeds(store).stderr)?.[1];
+  expect(proposed()).toBe(names.at(-1));
+  cpSync(manifests[0]!, manifests.at(-1)!);
+  expect(proposed()).toBe(names.at(-2));
+});
+
 test('a manifest in the place of another one is damaged, and its backup is not restored for the other', () => {
   const {store, shop, names, manifests} = copyWithManifests();
   const instance = readdirSync(join(fixtures[0]!.store, 'backup'))[0]!;
