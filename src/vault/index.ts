@@ -38,6 +38,7 @@ export {
   openWithSlot,
   type RingPin,
   secretMissing,
+  slotOpenedBy,
   type Unlocked,
   unlock,
 } from './keys/unlock.ts';

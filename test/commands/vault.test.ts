@@ -250,6 +250,36 @@ test('a password is replaced in one step, also by one that is typed', async () =
   expect(error).toMatchObject({code: 'SECRET_MISSING', message: expect.stringContaining('no terminal')});
 });
 
+test('a recovery kit is replaced by no password', async () => {
+  await create();
+  await bkp(['vault', 'key', 'add', '--kit', 'kit.txt'], secretOf(first));
+  const code = /BKP-KEY1\S+/.exec(readFileSync(join(folder, 'kit.txt'), 'utf8'))![0];
+  fileOf('second', second);
+  const {error} = await bkp(['vault', 'key', 'passwd', '--password-file', 'second'], secretOf(code));
+  expect(error).toMatchObject({code: 'PRECONDITION', message: expect.stringContaining('is a recovery kit')});
+  expect(await slots(code)).toMatchObject([{kind: 'key'}, {kind: 'kit', opened: true}]);
+});
+
+test('a secret gets no second slot, with which the removal of one would keep nobody out', async () => {
+  await create();
+  const own = fileOf('first', first);
+  const theirs = fileOf('second', second);
+  expect((await bkp(['vault', 'key', 'add', '--password-file', theirs], secretOf(first))).error).toBeUndefined();
+  for (const args of [
+    ['add', '--password-file', own],
+    ['add', '--password-file', theirs],
+    ['passwd', '--password-file', own],
+    ['passwd', '--password-file', theirs, '--rotate'],
+  ]) {
+    const {error} = await bkp(['vault', 'key', ...args], secretOf(first));
+    expect(error).toMatchObject({
+      code: 'PRECONDITION',
+      message: expect.stringMatching(/^this key opens slot \w{8} \(/),
+    });
+  }
+  expect(await slots(first)).toHaveLength(2);
+});
+
 test('a rotation, and a removal, bring new keys; keys that are kept stay the same', async () => {
   await create();
   const ringOf = (text: string) => Number(/^ring (\d+)-/m.exec(text)![1]);

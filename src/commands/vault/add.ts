@@ -36,7 +36,7 @@ export async function runKeyAdd(deps: CommandDeps, options: AddOptions): Promise
     const {secret, code} = newKey();
     return withNewFile(deps, {file: keyFile, text: `${code}\n`}, () => add(deps, opened, {secret, label}, format));
   }
-  await add(deps, opened, {secret: await newPassword(deps, passwordFile), label}, format);
+  await add(deps, opened, {secret: await newPassword(deps, opened, passwordFile), label}, format);
 }
 
 /** Recipients, and files of them, are read before a secret is asked for. */

@@ -38,8 +38,9 @@ export async function runKeyPasswd(deps: CommandDeps, {passwordFile, rotate, for
   const opened = await openKeys(deps);
   const {ring: before, slot} = opened.unlocked;
   const old = before.slots.find(({id}) => id === slot.id)!;
+  if (old.isKit) throw openedByKit(old);
   if (old.kind !== 'password' && old.kind !== 'key') throw notPassword(old);
-  const secret = await newPassword(deps, passwordFile);
+  const secret = await newPassword(deps, opened, passwordFile);
   const changed = await changeOpenedKeys(deps, opened, {
     add: {secret, label: old.label},
     remove: [old.id],
@@ -52,6 +53,12 @@ export async function runKeyPasswd(deps: CommandDeps, {passwordFile, rotate, for
   ];
   tell(deps, {changed, removed: [old], isRotated: rotate}, {format, sentences});
 }
+
+/** The page would open nothing any more, and the slot of the password that was lost would stay. */
+const openedByKit = (slot: SlotInfo) =>
+  new BkpError('PRECONDITION', `slot ${slotText(slot)} is a recovery kit, which a password does not replace`, {
+    next: 'add the new password with bkp vault key add, and remove the slot of the one that was lost',
+  });
 
 const notPassword = (slot: SlotInfo) =>
   new BkpError('PRECONDITION', `slot ${slotText(slot)} has no password: ${slot.kind} opened it`, {

@@ -4,7 +4,7 @@ import {commitmentOf} from '../crypto/derive.ts';
 import {isDamage} from '../format/damage.ts';
 import {headerKey, keysPrefix} from '../format/key.ts';
 import {type KeyObjects, listKeyObjects, readCopies} from './key-objects.ts';
-import {mostSlots, openRing, parseRing, type Ring, ringKey} from './ring.ts';
+import {mostSlots, openRing, parseRing, type Ring, ringKey, type SlotInfo} from './ring.ts';
 import type {Secret} from './secret.ts';
 import {type OpenedSlot, parseSlot, type Slot, SlotOpener, slotsPrefix} from './slot.ts';
 
@@ -121,6 +121,17 @@ export async function opensSlot(store: Store, secret: Secret, slot: {vault: stri
   const parse = (bytes: Uint8Array, key: string) => parseSlot(bytes, key, slot.vault);
   const found = await readCopies(store, slotsPrefix + slot.id, parse);
   return found !== undefined && (await new SlotOpener(secret).open(found.value)) !== undefined;
+}
+
+/** Which of a ring's slots a secret opens; one that is damaged counts as one that it does not. */
+export async function slotOpenedBy(
+  store: Store,
+  secret: Secret,
+  {keys, slots}: Pick<Ring, 'keys' | 'slots'>,
+): Promise<SlotInfo | undefined> {
+  const ids = slots.map(({id}) => id);
+  const {slot} = await openedSlot(store, secret, keys.vault, ids);
+  return slots.find(({id}) => id === slot?.id);
 }
 
 /** @throws BkpError `STORE_REFUSED` */
