@@ -13,11 +13,15 @@ export type Zone = {
   instantOf(wallMs: number): number;
 };
 
+/** Without the tables of Intl: to load them takes 14 ms, twice for each backup with a rule of retention. */
+const utc: Zone = {wallOf: (instantMs) => instantMs, instantOf: (wallMs) => wallMs};
+
 /**
  * @param name an IANA name (`Europe/Berlin`) or `UTC`, in any case
  * @throws BkpError `BAD_REQUEST`
  */
 export function openZone(name: string): Zone {
+  if (name.toUpperCase() === 'UTC') return utc;
   const format = formatFor(name);
   const wallOf = (instantMs: number): number => {
     const part: Record<string, number> = {};
