@@ -292,6 +292,11 @@ export interface VaultWriter {
   readonly sawManySmallPacks: boolean;
   /** The plain bytes of a chunk that the vault has, and on which a backup may rely; otherwise undefined. */
   keptBytes(id: ChunkId): number | undefined;
+  /**
+   * Starts the threads that compress. Without this they start with the first MiB to compress, which takes a tenth of a
+   * second: a caller that will have much to write, and now waits for something else, can have them up by then.
+   */
+  expectMuch(): void;
   /** Stores the pieces as one stream. Calls must not overlap. */
   write(pieces: AsyncIterable<Piece> | Iterable<Piece>): Promise<Recipe>;
   /**

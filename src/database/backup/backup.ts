@@ -69,6 +69,12 @@ export async function takeDatabaseBackup(
   return report;
 }
 
+/**
+ * A backup after one that read this much most likely reads enough again that threads that compress pay. They start
+ * while the database is asked for its point in time, when bkp has nothing else to do.
+ */
+const muchBytes = 16 * 1024 * 1024;
+
 /** Closes the writer. */
 async function takeUnderLease(
   tools: DatabaseBackupTools,
@@ -87,6 +93,7 @@ async function takeUnderLease(
     };
     if (elsewhere.length > 0) tools.notice(elsewhereNotice(instance.name, elsewhere));
     const parent = await readParent(vault, instance);
+    if (parent !== undefined && parent.bytesRead >= muchBytes) writer.expectMuch();
     try {
       return await attempt(tools, writer, request, {present, instance, parent});
     } catch (error) {
@@ -100,7 +107,10 @@ async function takeUnderLease(
   }
 }
 
-type Target = {present: Present; instance: Instance; parent: Catalog | undefined};
+/** Catalog of the backup before, and how much that backup had to read. */
+type Parent = Catalog & {bytesRead: number};
+
+type Target = {present: Present; instance: Instance; parent: Parent | undefined};
 
 async function attempt(
   tools: DatabaseBackupTools,
@@ -172,10 +182,13 @@ function elsewhereNotice(name: string, elsewhere: readonly string[]): string {
 }
 
 /** The backup whose unchanged files are not read again. If it is damaged, all files are read. */
-async function readParent(vault: VaultReader, instance: Instance): Promise<Catalog | undefined> {
+async function readParent(vault: VaultReader, instance: Instance): Promise<Parent | undefined> {
   const newest = instance.backups.at(-1);
   if (newest === undefined) return undefined;
   return unlessUnreadable(
-    readDatabaseBackup(vault, instance.name, newest).then((backup) => readCatalog(vault, backup)),
+    readDatabaseBackup(vault, instance.name, newest).then(async (backup) => ({
+      ...(await readCatalog(vault, backup)),
+      bytesRead: backup.body.cost.bytesRead,
+    })),
   );
 }

@@ -143,17 +143,27 @@ export class ChunkWriter {
   async compress(chunk: PlainChunk): Promise<EncodedChunk> {
     this.#encodedBytes += chunk.plain.length;
     if (this.#encodedBytes >= threadsFromBytes) {
-      const {compressionThreads: threads, compressionLevel: level} = this.#deps;
-      this.#threads ??= new EncoderThreads({threads, level});
+      const threads = this.#started();
       // Else this thread, which has many pieces waiting, would learn that the others are up when it has encoded all.
-      if (!this.#threads.areUp) await yieldToEventLoop();
-      if (this.#threads.areUp && EncoderThreads.fits(chunk)) return this.#threads.encode(chunk);
+      if (!threads.areUp) await yieldToEventLoop();
+      if (threads.areUp && EncoderThreads.fits(chunk)) return threads.encode(chunk);
     }
     try {
       return this.#encoder.encode(chunk);
     } catch (error) {
       throw roundTripFailed(chunk.id, error);
     }
+  }
+
+  /** See `VaultWriter.expectMuch`. */
+  expectMuch(): void {
+    this.#started();
+  }
+
+  #started(): EncoderThreads {
+    const {compressionThreads: threads, compressionLevel: level} = this.#deps;
+    this.#threads ??= new EncoderThreads({threads, level});
+    return this.#threads;
   }
 
   async close(): Promise<void> {

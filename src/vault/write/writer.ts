@@ -80,6 +80,10 @@ export class Writer implements VaultWriter {
     return this.#commits.sawManySmallPacks;
   }
 
+  expectMuch(): void {
+    this.#chunks.expectMuch();
+  }
+
   keptBytes(id: ChunkId): number | undefined {
     return this.#chunks.keptBytes(id);
   }

@@ -37,6 +37,22 @@ async function restored(vault: Vault, request: Parameters<typeof planDatabaseRes
 }
 
 describe('a backup', () => {
+  test('starts the threads that compress early when the backup before read much', async () => {
+    const [vault, database] = [await open(newStore()), someDatabase()];
+    database.blockBytes = 512 * 1024;
+    database.set('db/trades~1/day/price.d', Buffer.alloc(16 * 1024 * 1024), {table: 'trades'});
+    const freezesThen: number[] = [];
+    const writer = vault.writer.bind(vault);
+    vault.writer = async (...given) => {
+      const opened = await writer(...given);
+      opened.expectMuch = () => void freezesThen.push(database.freezes);
+      return opened;
+    };
+    for (let backup = 0; backup < 3; backup++) await takeBackup(vault, database);
+    // The first has no backup before it, and the second read nothing.
+    expect(freezesThen).toEqual([1]);
+  });
+
   test('is restored byte by byte, and its manifest describes it', async () => {
     const [vault, database] = [await open(newStore()), someDatabase()];
     const report = await takeBackup(vault, database);
