@@ -1,5 +1,6 @@
 import {readdirSync, readFileSync, statSync} from 'node:fs';
 import {join} from 'node:path';
+import {zstdDecompressSync} from 'node:zlib';
 
 /** Files below a folder, without those that vanish meanwhile. */
 export const filesIn = (folder: string): string[] =>
@@ -7,7 +8,20 @@ export const filesIn = (folder: string): string[] =>
     .map((name) => join(folder, name))
     .filter((path) => statSync(path, {throwIfNoEntry: false})?.isFile());
 
-/** Files whose name or content has one of the words, in any case. */
+/** What zstd finds anywhere in the bytes: a value in it is no more secret than beside it. */
+export function framesIn(bytes: Buffer): Buffer[] {
+  const frames: Buffer[] = [];
+  for (let at = bytes.indexOf('28b52ffd', 0, 'hex'); at >= 0; at = bytes.indexOf('28b52ffd', at + 1, 'hex')) {
+    try {
+      frames.push(zstdDecompressSync(bytes.subarray(at)));
+    } catch {
+      // Not a frame.
+    }
+  }
+  return frames;
+}
+
+/** Files whose name or content has one of the words, in any case, also in frames of zstd. */
 export function holding(folder: string, words: readonly string[]): string[] {
   const wanted = words.map((word) => word.toLowerCase());
   return filesIn(folder).filter((path) => {
@@ -18,7 +32,10 @@ export function holding(folder: string, words: readonly string[]): string[] {
       // It has gone.
       return false;
     }
-    const texts = [path.slice(folder.length), bytes.toString('latin1'), bytes.toString('utf16le')];
+    const contents = [bytes, ...framesIn(bytes)];
+    // A text of two bytes a character begins at any byte.
+    const shapes = (part: Buffer) => [part.toString('latin1'), part.toString('utf16le'), part.toString('utf16le', 1)];
+    const texts = [path.slice(folder.length), ...contents.flatMap(shapes)];
     return texts.some((text) => wanted.some((word) => text.toLowerCase().includes(word)));
   });
 }

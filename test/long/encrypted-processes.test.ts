@@ -1,6 +1,8 @@
-import {cpSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
-import {join} from 'node:path';
-import {expect, test} from 'vitest';
+import {cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {basename, join} from 'node:path';
+import {zstdCompressSync} from 'node:zlib';
+import {expect, onTestFinished, test} from 'vitest';
 import {runBkp} from '../helpers/bkp.ts';
 import {filesIn, holding, watchProcesses} from '../helpers/canaries.ts';
 import {type Desk, openDesk} from '../helpers/desk.ts';
@@ -22,6 +24,22 @@ async function encryptedDesk(): Promise<Desk> {
   await desk.sqlWait('BACKUP canarycollection');
   return desk;
 }
+
+test('a value is found in whatever form a plain object would have it', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'bkp-canaries-'));
+  onTestFinished(() => rmSync(folder, {recursive: true}));
+  const rows = Buffer.from('canaryvalue 1, canaryvalue 2, '.repeat(1000));
+  const forms: Record<string, Buffer> = {
+    plain: rows,
+    compressed: Buffer.concat([Buffer.from('BKPS'), zstdCompressSync(rows), Buffer.alloc(7)]),
+    odd: Buffer.concat([Buffer.alloc(1), Buffer.from('canaryvalue', 'utf16le')]),
+    canaryvalue: Buffer.alloc(0),
+    none: Buffer.from('nothing'),
+  };
+  for (const [name, bytes] of Object.entries(forms)) writeFileSync(join(folder, name), bytes);
+  const found = holding(folder, ['canaryvalue']).map((path) => basename(path));
+  expect(found.sort()).toEqual(['canaryvalue', 'compressed', 'odd', 'plain']);
+});
 
 test('neither the store nor the home has a name, a value or the password, whatever command ran', async () => {
   const desk = openDesk(schema, secret);

@@ -1,4 +1,3 @@
-import {zstdDecompressSync} from 'node:zlib';
 import {blake3} from '@napi-rs/blake-hash';
 import {expect, test} from 'vitest';
 import {openMemoryStore, type Store} from '../../../src/stores/index.ts';
@@ -6,6 +5,7 @@ import {HiddenNames} from '../../../src/vault/crypto/hidden-names.ts';
 import {plainPackBytes, sealedPackBytes, segmentBytes} from '../../../src/vault/crypto/pack-object.ts';
 import {sealedStore} from '../../../src/vault/crypto/sealed-store.ts';
 import {changeKeys, openVault, unlock} from '../../../src/vault/index.ts';
+import {framesIn} from '../../helpers/canaries.ts';
 import {
   backup,
   changed,
@@ -76,19 +76,6 @@ test('no object, removed ones included, contains a name, content, or a hash of c
   }
   expect([...kinds].sort()).toEqual(['.backups', 'bkp.json', 'index', 'keys', 'locks', 'packs', 'verified'].sort());
 });
-
-/** What zstd finds anywhere in the bytes. */
-function framesIn(bytes: Buffer): Buffer[] {
-  const frames: Buffer[] = [];
-  for (let at = bytes.indexOf('28b52ffd', 0, 'hex'); at >= 0; at = bytes.indexOf('28b52ffd', at + 1, 'hex')) {
-    try {
-      frames.push(zstdDecompressSync(bytes.subarray(at)));
-    } catch {
-      // Not a frame.
-    }
-  }
-  return frames;
-}
 
 test('an object in the place of another one of its kind is refused', async () => {
   const {store} = await twoBackups();
