@@ -1,6 +1,6 @@
 import {assert, BkpError} from '../errors/index.ts';
 import type {CheckpointSource, DatabaseMoment, FileSource, FileTarget} from './file-source.ts';
-import {productNames, productOf, type SourceSpec, type TargetWish} from './products.ts';
+import {capabilitiesOf, productNames, productOf, type SourceSpec, type TargetWish} from './products.ts';
 import type {Processes, ServerCommand} from './questdb/index.ts';
 import type {RestoredDatabase} from './restored-database.ts';
 import type {ScratchOptions, ScratchTables} from './scratch.ts';
@@ -21,7 +21,17 @@ export {TakeRows} from './take-rows.ts';
 export async function openSource(spec: SourceSpec): Promise<TableSource> {
   const product = productOf(spec.scheme);
   if (product.openTables !== undefined) return product.openTables(spec);
-  throw new BkpError('UNSUPPORTED', `a ${product.title} source has no backup collections`, {
+  throw noCollections(product.title);
+}
+
+/** @throws BkpError `UNSUPPORTED` when databases of this system are only backed up as a whole */
+export function requireCollections(scheme: SourceSpec['scheme']): void {
+  const {tables, title} = capabilitiesOf(scheme);
+  if (!tables) throw noCollections(title);
+}
+
+function noCollections(title: string): BkpError {
+  return new BkpError('UNSUPPORTED', `a ${title} source has no backup collections`, {
     next: 'BACKUP DATABASE backs it up whole; single tables come back with RESTORE DATABASE TABLE …',
   });
 }

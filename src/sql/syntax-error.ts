@@ -11,7 +11,7 @@ import type {Place} from './statement.ts';
 export type Expectation = {type: string; description?: string; text?: string};
 
 /** What the grammar refuses although it is well-formed; `detail` is the key of a setting, or the string. */
-export type Refusal = 'duplicate-key' | 'not-a-string' | 'no-collection';
+export type Refusal = 'duplicate-key' | 'not-a-string' | 'no-collection' | 'renamed';
 
 const end = 'the end of the statement';
 /** A longer word is truncated in the message; the excerpt shows where it is. */
@@ -56,6 +56,10 @@ export function refusal(text: string, kind: Refusal, offset: number, detail: str
     case 'no-collection':
       return syntaxError(text, offset, `'${printable(detail)}' is a backup or a time, and its collection is missing`, {
         next: withCollection(text, offset, printable(detail)),
+      });
+    case 'renamed':
+      return syntaxError(text, offset, 'RESTORE DATABASE brings tables back under their own names', {
+        next: 'leave AS out: the target is a new database, whose server can rename the table',
       });
     default:
       return unreachable(kind);

@@ -22,7 +22,8 @@ const narrowestText = 16;
  * Renders the rows that a statement returns.
  * `pretty`: a header and aligned columns, two spaces apart; numbers on the right. Empty text without columns. On a
  * terminal that is too narrow, spare columns are left out, then a text in the last column wraps, or where there is no
- * room for that, it gets lines of its own below its row.
+ * room for that, it gets lines of its own below its row. A single row that still does not fit gets a line for each
+ * column.
  * `json`: one object a line, with the columns as keys; integers that a double cannot represent become text.
  */
 export function renderRows(
@@ -47,7 +48,22 @@ function fittedLines(
   const names = kept.map((at) => columns[at]!);
   const beside = countBeside(names, shown, terminalColumns);
   if (beside < names.length) return linesWithTextBelow(names, shown, {beside, terminalColumns});
-  return alignedLines(names, shown, wrapLast(names, shown, terminalColumns));
+  const lines = alignedLines(names, shown, wrapLast(names, shown, terminalColumns));
+  const [row] = shown;
+  const isTooWide = lines.some((line) => widthOf(line) > terminalColumns);
+  return isTooWide && shown.length === 1 ? recordLines(names, row!, terminalColumns) : lines;
+}
+
+/** One row, a line for each column. */
+function recordLines(columns: readonly string[], row: readonly Cell[], terminalColumns: number): string[] {
+  const names = columns.map(printable);
+  const width = Math.max(...names.map(widthOf));
+  const room = Math.max(narrowestText, terminalColumns - width - 2);
+  return names.flatMap((name, at) =>
+    wrap(printable(textOf(row[at] ?? null)), room).map(
+      (line, part) => `${padTo(part === 0 ? name : '', width)}  ${line}`,
+    ),
+  );
 }
 
 const widthOfColumn = (columns: readonly string[], rows: readonly (readonly Cell[])[], at: number) =>

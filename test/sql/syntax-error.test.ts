@@ -69,6 +69,7 @@ const texts: readonly string[] = [
   'PIN BACKUP shop UNTIL 90 days',
   "CREATE BACKUP COLLECTION c (DATABASE, TABLE a) WITH (STORAGE='cluster')",
   // The other dialect
+  "RESTORE DATABASE TABLE a, TABLE trades AS old INTO './new'",
   'RESTORE DATABASE',
   "VERIFY DATABASE FROM 'x'",
 ];

@@ -90,3 +90,17 @@ all               3
   tables: DATABASE
 `);
 });
+
+test('on a narrow terminal a single row that does not fit has a line for each column', () => {
+  const columns = ['backup', 'product', 'files', 'in_the_way'];
+  const row = ['2026-11-28T18:56:06.584000Z', 'questdb 9.3.4', 46, 'the folder is not empty'];
+  const at = (terminalColumns: number, rows = [row]) => renderRows(columns, rows, 'pretty', {terminalColumns});
+  expect(at(30, [[...row.slice(0, 3), 7]])).toBe(`\
+backup      2026-11-28T18:56:0
+            6.584000Z
+product     questdb 9.3.4
+files       46
+in_the_way  7
+`);
+  expect(at(120).split('\n')).toHaveLength(3);
+});

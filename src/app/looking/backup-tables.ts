@@ -4,7 +4,6 @@ import {
   createScratch,
   loadTables,
   type OpenedBackup,
-  openBackup,
   requireTable,
   segmentsFor,
   type TableToRead,
@@ -16,7 +15,8 @@ import type {ScratchTables} from '../../sources/index.ts';
 import type {Vault} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
 import {openScratchFolder, type ScratchFolder} from '../places/scratch-folder.ts';
-import {interruptible, openVaultOf, plainTable, refOf} from './opening.ts';
+import type {Workplace} from '../places/workplace.ts';
+import {interruptible, openNamed, openVaultOf, plainTable, refOf} from './opening.ts';
 import {shownBy} from './progress.ts';
 
 /** A table in a file takes up to this many times the bytes of its rows; more if many of its columns are UNIQUE. */
@@ -34,14 +34,14 @@ type Read = {
 
 /** Opens the tables of backups that a SELECT names: each backup becomes a scratch file. */
 export async function openBackupTables(deps: Deps, named: readonly BackupTable[]): Promise<OpenedTables> {
-  const vaults = new Map<string, Vault>();
+  const vaults = new Map<string, {vault: Vault; place: Workplace}>();
   const reads: Read[] = [];
   let folder: ScratchFolder | undefined;
   const close = async () => {
     deps.showProgress?.(undefined);
     for (const {scratch} of reads) await scratch.discard();
     folder?.remove();
-    for (const vault of vaults.values()) vault.close();
+    for (const {vault} of vaults.values()) vault.close();
   };
   try {
     folder = openScratchFolder(deps);
@@ -49,9 +49,9 @@ export async function openBackupTables(deps: Deps, named: readonly BackupTable[]
     const labels: string[] = [];
     for (const table of named) {
       const {collection, point} = refOf(deps, table);
-      const vault = vaults.get(collection) ?? (await openVaultOf(deps, collection)).vault;
+      const vault = vaults.get(collection) ?? (await openVaultOf(deps, collection));
       vaults.set(collection, vault);
-      const opened = await openBackup(vault, {collection, point});
+      const opened = await openNamed(vault, {collection, point});
       const label = `${collection}/${opened.backup.body.backup}`;
       const group = groups.get(label) ?? {opened, uses: []};
       group.uses.push(table);

@@ -4,6 +4,7 @@ import {backupRef, storedTableName} from '../../sql/index.ts';
 import type {Vault} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
 import {placeOfCollection} from '../places/places.ts';
+import {requireCollectionsAt} from '../places/source-places.ts';
 import {openVaultAt, type Workplace} from '../places/workplace.ts';
 
 /** A collection, and perhaps one of its backups, as a user names them. */
@@ -29,6 +30,20 @@ export async function openVaultOf(deps: Deps, collection: string): Promise<{vaul
   return {vault: await openVaultAt(deps, found, {create: false, signal: deps.signal}), place: found};
 }
 
+/**
+ * A backup of a collection to look into.
+ * @throws BkpError also `UNSUPPORTED` if there is no such collection and the source can have none
+ */
+export async function openNamed(
+  {vault, place}: {vault: Vault; place: Workplace},
+  ref: ReturnType<typeof refOf>,
+): Promise<OpenedBackup> {
+  return openBackup(vault, ref).catch(async (error: unknown) => {
+    if (error instanceof BkpError && error.code === 'COLLECTION_NOT_FOUND') await requireCollectionsAt(place);
+    throw error;
+  });
+}
+
 /** The vault is closed again. */
 export async function withBackup<T>(
   deps: Deps,
@@ -38,7 +53,7 @@ export async function withBackup<T>(
   const {collection, point} = refOf(deps, named);
   const {vault, place: found} = await openVaultOf(deps, collection);
   try {
-    return await use(await openBackup(vault, {collection, point}), found);
+    return await use(await openNamed({vault, place: found}, {collection, point}), found);
   } finally {
     vault.close();
   }

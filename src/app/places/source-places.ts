@@ -33,6 +33,16 @@ export async function withFileSource<T>(
   }
 }
 
+/**
+ * Nothing opens the source; without one, nothing is refused.
+ * @throws BkpError `UNSUPPORTED` when the source is only backed up as a whole
+ */
+export async function requireCollectionsAt(place: SourcePlace): Promise<void> {
+  if (place.source === undefined) return;
+  const {requireCollections} = await import('../../sources/index.ts');
+  requireCollections(parseSource(place.source, '/').scheme);
+}
+
 /** Throws as {@link requireSource}. */
 export async function openSourceAt(deps: Pick<Deps, 'settings' | 'env'>, place: SourcePlace): Promise<TableSource> {
   const spec = await sourceSpecOf(deps, place);

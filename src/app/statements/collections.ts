@@ -20,7 +20,7 @@ import {refuseDropWhenBusy} from '../orders/busy.ts';
 import {collectionSubject, startCleanup} from '../orders/start.ts';
 import {allCollections} from '../places/all-collections.ts';
 import {placeForNew, placeOfCollection, placesOf} from '../places/places.ts';
-import {withSource} from '../places/source-places.ts';
+import {requireCollectionsAt, withSource} from '../places/source-places.ts';
 import {type AtPlace, withVault} from '../places/workplace.ts';
 import {nothingRuns} from '../schedules/runner.ts';
 import {dropCollectionTrial} from './drops.ts';
@@ -34,6 +34,8 @@ export async function createStatement(
   const name = collectionName(statement.name);
   const settings = await completeSettings(deps, statement.settings);
   const place = await placeForNew(deps, storageOf(settings), name);
+  // No backup could ever follow.
+  await requireCollectionsAt(place);
   const members = membersOf(statement.members);
   const notices = await staysBehind({deps, place}, name, members);
   if (isIncremental(settings)) notices.push(...(await takenWhole({deps, place}, members)));

@@ -21,7 +21,8 @@ export async function runRetentionPlan(deps: CommandDeps, {collection, format}: 
   for (const {damage} of plans) {
     if (damage !== undefined) deps.warn(damage.message);
   }
-  if (plans.length === 0) deps.warn('no collection has a KEEP_… setting: every backup of them stays');
+  if (plans.length === 0 && databases.length === 0)
+    deps.warn('no collection has a KEEP_… setting: every backup of them stays');
   deps.stdout.write(printedTable(planRows(plans, databases), format, deps.stdout));
 }
 

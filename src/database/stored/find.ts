@@ -77,7 +77,9 @@ function notFound(
     oldest === undefined || newest === undefined
       ? `instance ${name} has no backups`
       : oldestMicros === undefined
-        ? `the backups of ${name} are from ${textOf(oldest)} to ${textOf(newest)}`
+        ? oldest === newest
+          ? `${name} has one backup: AT '${textOf(newest)}'`
+          : `the backups of ${name} are from ${textOf(oldest)} to ${textOf(newest)}`
         : `the oldest one of ${name} contains what was committed until ${microsText(oldestMicros)}: ` +
           `TO TIMESTAMP '${textOf(oldest)}'`;
   return new BkpError(

@@ -3,6 +3,7 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test} from 'vitest';
 import {checkSource} from '../../../src/app/health/doctor-checks.ts';
+import {exportToFile} from '../../../src/app/looking/export.ts';
 import {execute} from '../../../src/app/statements/execute.ts';
 import {openQuestDbSource} from '../../../src/sources/questdb/index.ts';
 import {parse} from '../../../src/sql/index.ts';
@@ -44,6 +45,25 @@ test('CHECKPOINT is refused for an SQLite file and for a stopped server', async 
   await expect(sql('CHECKPOINT CREATE')).rejects.toMatchObject({code: 'UNSUPPORTED'});
   Object.assign(deps.env, {BKP_SOURCE: `questdb::root=${root};offline=true`});
   await expect(sql('CHECKPOINT RELEASE')).rejects.toMatchObject({code: 'PRECONDITION'});
+});
+
+test('a collection of QuestDB is refused when it is created, and looking for one says what works instead', async () => {
+  const expected = {
+    code: 'UNSUPPORTED',
+    message: 'a QuestDB source has no backup collections',
+    next: expect.stringContaining('RESTORE DATABASE TABLE'),
+  };
+  await expect(sql("CREATE BACKUP COLLECTION c (TABLE trades) WITH (STORAGE='cluster')")).rejects.toMatchObject(
+    expected,
+  );
+  // With a vault, which another source of the profile may have made.
+  Object.assign(deps.env, {BKP_SOURCE: join(folder, 'app.db')});
+  await sql("CREATE BACKUP COLLECTION c (TABLE trades) WITH (STORAGE='cluster')");
+  Object.assign(deps.env, {BKP_SOURCE: `questdb::root=${root};http=${server.url}`});
+  await expect(sql("SELECT * FROM backup('trades').trades")).rejects.toMatchObject(expected);
+  await expect(
+    exportToFile(deps, {from: {collection: 'trades'}, file: 'a.csv', format: 'csv', tables: []}),
+  ).rejects.toMatchObject(expected);
 });
 
 const options = {
