@@ -11,7 +11,7 @@ export function asRows(source: TableSource): TableSource {
 }
 
 /** An object with some methods replaced; the others keep their `this`, whose private members they need. */
-function changed<T extends object>(object: T, methods: Partial<T>): T {
+export function changed<T extends object>(object: T, methods: Partial<T>): T {
   return new Proxy(object, {
     get: (target, key) => {
       const value: unknown = Reflect.get(methods, key) ?? Reflect.get(target, key);

@@ -13,6 +13,20 @@ export type MemberTables = {
   known: readonly TableName[] | undefined;
 };
 
+/** How often tables are listed again if one of them is dropped before the snapshot. */
+const tries = 5;
+
+/** @param open lists tables and opens a snapshot of them; it is called again if one was dropped in between */
+export async function untilTablesStay<T>(open: () => Promise<T>): Promise<T> {
+  for (let left = tries; ; left--) {
+    try {
+      return await open();
+    } catch (error) {
+      if (left === 1 || !(error instanceof BkpError && error.code === 'TABLE_NOT_FOUND')) throw error;
+    }
+  }
+}
+
 /**
  * The tables that a backup of the collection holds, as the source spells them.
  * @throws BkpError `BAD_REQUEST` | `TABLE_NOT_FOUND` | `UNSUPPORTED` | `SOURCE_UNAVAILABLE`

@@ -14,6 +14,7 @@ import type {PublishedTable, Snapshot, TableName, TableSource} from '../../sourc
 import {quoteName} from '../../sql/index.ts';
 import type {Vault, VaultReader} from '../../vault/index.ts';
 import {sinceOf} from '../backup/chain.ts';
+import {untilTablesStay} from '../backup/members.ts';
 import {bytesToLoad, loadLayer, loadTrees} from '../restore/load-layer.ts';
 import {requireReadable} from '../stored/folder.ts';
 import {basesOf} from '../stored/layers.ts';
@@ -89,7 +90,7 @@ export async function compareWithSource(tools: CompareTools, request: CompareReq
   const vault = tools.vault.uncached();
   const startedAtMicros = nowMicros();
   const backup = await readBackup(vault, collection, name);
-  const {tracked, notChecked, present} = await comparable(source, backup);
+  const {tracked, notChecked} = await comparable(source, backup);
   const {database} = backup.body.source;
   const own = tracked.map(({schema}) => schema);
   const others = backup.body.tables.map(({schema}) => schema).filter((schema) => !own.includes(schema));
@@ -110,16 +111,22 @@ export async function compareWithSource(tools: CompareTools, request: CompareReq
       meter.item();
     }
     tools.progress({...meter.state(), phase: 'Source'});
-    const snapshot = await source.snapshot({
-      tables: [...own, ...needed].map(({name: table}) => table).filter((table) => present.has(table)),
-      since: sinceOf(backup, backup.body.collection.id),
-      signal,
-      notice: tools.notice,
-    });
+    const wanted = [...own, ...needed].map(({name: table}) => table);
+    const snapshot = await untilTablesStay(async () =>
+      source.snapshot({
+        tables: await presentOf(source, wanted),
+        since: sinceOf(backup, backup.body.collection.id),
+        signal,
+        notice: tools.notice,
+      }),
+    );
     try {
       const comparedAt = isoText(nowMicros());
-      const {compared, logged, untracked} = await applyChanges(snapshot, backup, tracked, staging);
-      if (compared.size === 0) throw nothingCompared([...notChecked, ...untracked]);
+      const now = new Set(snapshot.schemas.map(({name: table}) => table));
+      const left = tracked.filter(({schema}) => now.has(schema.name));
+      const dropped = goneText(tracked.map(({schema}) => schema.name).filter((table) => !now.has(table)));
+      const {compared, logged, untracked} = await applyChanges(snapshot, backup, left, staging);
+      if (compared.size === 0) throw nothingCompared([...notChecked, ...dropped, ...untracked]);
       const restored = await staging.finish({check: 'quick', contentOf: compared, signal, notice: tools.notice});
       const tables = await contentsCompared(snapshot, compared, restored);
       await snapshot.confirm();
@@ -147,6 +154,7 @@ export async function compareWithSource(tools: CompareTools, request: CompareReq
         ],
         notChecked: [
           ...notChecked,
+          ...dropped,
           ...untracked,
           ...(unknown.length > 0 ? [`The values of ${unknown.join(', ')}: a record is too large, or unreadable.`] : []),
           "Whether the backup can be restored with indexes, triggers and views: that is LEVEL='restore'.",
@@ -170,15 +178,11 @@ export async function compareWithSource(tools: CompareTools, request: CompareReq
 type Comparable = {
   tracked: readonly TableBackup[];
   notChecked: readonly string[];
-  /** Tables of the backup that the source has. */
-  present: ReadonlySet<TableName>;
 };
 
 async function comparable(source: TableSource, {body}: Backup): Promise<Comparable> {
   const names = body.tables.map(({schema}) => schema.name);
-  const present = new Set(
-    (await source.describe(names)).filter(({state}) => state === 'present').map((table) => table.name),
-  );
+  const present = new Set(await presentOf(source, names));
   const whole = body.tables.filter((table) => table.whole).map(({schema}) => schema.name);
   const gone = names.filter((table) => !present.has(table) && !whole.includes(table));
   const tracked = body.tables.filter(({schema}) => present.has(schema.name) && !whole.includes(schema.name));
@@ -186,11 +190,18 @@ async function comparable(source: TableSource, {body}: Backup): Promise<Comparab
     ...(whole.length > 0
       ? [`Each increment takes all rows of ${whole.join(', ')}: there are no changes to check.`]
       : []),
-    ...(gone.length > 0 ? [`${gone.join(', ')}: not in the source any more.`] : []),
+    ...goneText(gone),
   ];
   if (tracked.length === 0) throw nothingCompared(notChecked);
-  return {tracked, notChecked, present};
+  return {tracked, notChecked};
 }
+
+/** Those of the tables that the source has now. */
+const presentOf = async (source: TableSource, tables: readonly TableName[]): Promise<readonly TableName[]> =>
+  (await source.describe(tables)).filter(({state}) => state === 'present').map(({name}) => name);
+
+const goneText = (tables: readonly TableName[]): readonly string[] =>
+  tables.length > 0 ? [`${tables.join(', ')}: not in the source any more.`] : [];
 
 async function applyChanges(
   snapshot: Snapshot,

@@ -14,7 +14,7 @@ import {
   TakeRows,
 } from '../../sources/index.ts';
 import {chunkId} from '../../vault/index.ts';
-import {memberTables} from '../backup/members.ts';
+import {memberTables, untilTablesStay} from '../backup/members.ts';
 import {readPreviousBase} from '../backup/previous-base.ts';
 import {createScratch} from '../read/load.ts';
 import type {OpenedBackup} from '../read/opened.ts';
@@ -39,12 +39,13 @@ type LiveOptions = {
 export async function liveAfter(before: OpenedBackup, options: LiveOptions): Promise<After> {
   const {source, signal} = options;
   const {definition} = await requireReadable(before.vault, before.collection);
-  const tables = await tablesNow(before, {source, definition});
-  const read = (since?: Parameters<TableSource['snapshot']>[0]['since']) =>
-    // Its notices are about backups.
-    source.snapshot({tables, since, whole: wholeOf(before), signal});
-  const opened = await snapshotSince(before, definition, tables, read);
-  const {snapshot, isSince} = opened ?? {snapshot: await read(), isSince: false};
+  const {snapshot, isSince} = await untilTablesStay(async () => {
+    const tables = await tablesNow(before, {source, definition});
+    const read = (since?: Parameters<TableSource['snapshot']>[0]['since']) =>
+      // Its notices are about backups.
+      source.snapshot({tables, since, whole: wholeOf(before), signal});
+    return (await snapshotSince(before, definition, tables, read)) ?? {snapshot: await read(), isSince: false};
+  });
   const stored = new Map(before.backup.body.tables.map((table) => [table.schema.name, table]));
   return {
     tables: new Map(
