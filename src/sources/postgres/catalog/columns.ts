@@ -1,5 +1,6 @@
 import type {Connection} from '../connection/connection.ts';
 import {quoteIdent} from '../connection/quote.ts';
+import {rowsByTable} from './by-table.ts';
 
 /** A column whose values are stored and copied: not a generated one, which the target computes. */
 export type Column = {name: string /** As `format_type` writes it. */; type: string};
@@ -20,9 +21,20 @@ export type TableColumns = {
 
 /** @param oid of a table */
 export async function columnsOf(connection: Connection, oid: number): Promise<TableColumns> {
-  const key = await connection.rows(
+  return (await columnsOfAll(connection, [oid])).get(oid)!;
+}
+
+/** @param oids of tables */
+export async function columnsOfAll(
+  connection: Connection,
+  oids: readonly number[],
+): Promise<ReadonlyMap<number, TableColumns>> {
+  const keys = await rowsByTable(
+    connection,
+    oids,
     `
-    SELECT a.attname, format_type(a.atttypid, a.atttypmod), format('OPERATOR(%I.%s)', opn.nspname, o.oprname),
+    SELECT i.indrelid, a.attname, format_type(a.atttypid, a.atttypmod),
+      format('OPERATOR(%I.%s)', opn.nspname, o.oprname),
       CASE WHEN i.indcollation[k.at - 1] = 0 THEN '' ELSE format(' COLLATE %I.%I', cn.nspname, co.collname) END
     FROM pg_index i
     CROSS JOIN unnest(i.indkey::int2[], i.indclass::oid[]) WITH ORDINALITY AS k (number, class, at)
@@ -33,24 +45,30 @@ export async function columnsOf(connection: Connection, oid: number): Promise<Ta
     JOIN pg_operator o ON o.oid = p.amopopr JOIN pg_namespace opn ON opn.oid = o.oprnamespace
     LEFT JOIN pg_collation co ON co.oid = i.indcollation[k.at - 1]
     LEFT JOIN pg_namespace cn ON cn.oid = co.collnamespace
-    WHERE i.indrelid = $1 AND i.indisprimary AND k.at <= i.indnkeyatts ORDER BY k.at`,
-    [oid],
+    WHERE i.indrelid = ANY ($1::oid[]) AND i.indisprimary AND k.at <= i.indnkeyatts ORDER BY i.indrelid, k.at`,
   );
-  const stored = await connection.rows(
+  const stored = await rowsByTable(
+    connection,
+    oids,
     `
-    SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
-    WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped AND attgenerated = '' ORDER BY attnum`,
-    [oid],
+    SELECT attrelid, attname, format_type(atttypid, atttypmod) FROM pg_attribute
+    WHERE attrelid = ANY ($1::oid[]) AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
+    ORDER BY attrelid, attnum`,
   );
-  const keyColumns = key.map(([name, type, equals, collate]) => ({
-    name: name!,
-    type: type!,
-    equals: equals!,
-    collate: collate!,
-  }));
-  const isKey = new Set(keyColumns.map(({name}) => name));
-  const others = stored.filter(([name]) => !isKey.has(name!)).map(([name, type]) => ({name: name!, type: type!}));
-  return {key: keyColumns, columns: [...keyColumns.map(({name, type}) => ({name, type})), ...others]};
+  return new Map(
+    oids.map((oid) => {
+      const key = keys.of(oid).map(([name, type, equals, collate]) => {
+        return {name: name!, type: type!, equals: equals!, collate: collate!};
+      });
+      const isKey = new Set(key.map(({name}) => name));
+      const others = stored.of(oid).filter(([name]) => !isKey.has(name!));
+      const columns = [
+        ...key.map(({name, type}) => ({name, type})),
+        ...others.map(([name, type]) => ({name: name!, type: type!})),
+      ];
+      return [oid, {key, columns}] as const;
+    }),
+  );
 }
 
 /**
@@ -58,21 +76,32 @@ export async function columnsOf(connection: Connection, oid: number): Promise<Ta
  * for a text whose equality only the server knows.
  */
 export async function kindsOf(connection: Connection, oid: number): Promise<ReadonlyMap<string, string>> {
-  const rows = await connection.rows(
+  return (await kindsOfAll(connection, [oid])).get(oid)!;
+}
+
+/** As {@link kindsOf}, of several tables. */
+export async function kindsOfAll(
+  connection: Connection,
+  oids: readonly number[],
+): Promise<ReadonlyMap<number, ReadonlyMap<string, string>>> {
+  const kinds = await rowsByTable(
+    connection,
+    oids,
     `
-    WITH RECURSIVE below (number, type) AS (
-      SELECT attnum, atttypid FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped
-      UNION ALL SELECT b.number, t.typbasetype FROM below b JOIN pg_type t ON t.oid = b.type WHERE t.typtype = 'd'
+    WITH RECURSIVE below (relid, number, type) AS (
+      SELECT attrelid, attnum, atttypid FROM pg_attribute
+        WHERE attrelid = ANY ($1::oid[]) AND attnum > 0 AND NOT attisdropped
+      UNION ALL
+      SELECT b.relid, b.number, t.typbasetype FROM below b JOIN pg_type t ON t.oid = b.type WHERE t.typtype = 'd'
     )
-    SELECT a.attname, CASE
+    SELECT b.relid, a.attname, CASE
       WHEN t.typtype = 'e' THEN 'enum' WHEN t.typcategory = 'A' THEN 'array'
       WHEN NOT coalesce(c.collisdeterministic, true) THEN 'other' ELSE format_type(t.oid, NULL) END
     FROM below b JOIN pg_type t ON t.oid = b.type AND t.typtype <> 'd'
-    JOIN pg_attribute a ON a.attrelid = $1 AND a.attnum = b.number
+    JOIN pg_attribute a ON a.attrelid = b.relid AND a.attnum = b.number
     LEFT JOIN pg_collation c ON c.oid = a.attcollation`,
-    [oid],
   );
-  return new Map(rows.map(([name, kind]) => [name!, kind!]));
+  return new Map(oids.map((oid) => [oid, new Map(kinds.of(oid).map(([name, kind]) => [name!, kind!]))]));
 }
 
 export const columnList = (columns: readonly Column[], prefix = '') =>

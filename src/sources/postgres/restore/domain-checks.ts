@@ -1,6 +1,7 @@
 import type {TableName} from '../../source.ts';
+import {rowsByTable} from '../catalog/by-table.ts';
 import {objectKey} from '../catalog/depends.ts';
-import {columnTypes} from '../catalog/text-state.ts';
+import {allColumnTypes} from '../catalog/text-state.ts';
 import type {Connection} from '../connection/connection.ts';
 import {qualified, quoteIdent, quoteText} from '../connection/quote.ts';
 import type {LookingFunctions} from '../schema/looking-functions.ts';
@@ -30,12 +31,13 @@ export async function dropDomainChecks(
 ): Promise<readonly DroppedCheck[]> {
   if (domains.length === 0) return [];
   const tableOf = new Map<string, TableName>();
+  const types = await rowsByTable(
+    connection,
+    tables.map(({oid}) => oid),
+    `${allColumnTypes} SELECT relid, oid FROM types JOIN pg_type USING (oid) WHERE typtype = 'd'`,
+  );
   for (const {oid, name} of tables) {
-    const types = await connection.rows(
-      `${columnTypes} SELECT oid FROM types JOIN pg_type USING (oid) WHERE typtype = 'd'`,
-      [oid],
-    );
-    for (const [type] of types) tableOf.set(type!, tableOf.get(type!) ?? name);
+    for (const [type] of types.of(oid)) tableOf.set(type!, tableOf.get(type!) ?? name);
   }
   const rows = await connection.rows(
     `SELECT 'pg_constraint'::regclass::oid, c.oid, t.oid, n.nspname, t.typname, c.conname, pg_get_constraintdef(c.oid),

@@ -42,7 +42,7 @@ import {
   storedAfter,
   storedTables,
 } from './stored.ts';
-import {stagedName, stagedOid, TableLoad} from './table-load.ts';
+import {stagedName, stagedOids, TableLoad} from './table-load.ts';
 
 /** The schemas of one staging begin with this. */
 export function stagingPrefix(id: string): string {
@@ -184,8 +184,12 @@ export class StagedTables {
 
   /** They come back when all tables have their rows. Living tables have theirs. */
   async #dropChecks(): Promise<void> {
-    const staged = [];
-    for (const [name, load] of this.loads) staged.push({name, oid: await stagedOid(this.#connection, load.name)});
+    const loads = [...this.loads.values()];
+    const oids = await stagedOids(
+      this.#connection,
+      loads.map(({name}) => name),
+    );
+    const staged = [...this.loads.keys()].map((name, at) => ({name, oid: oids[at]!}));
     const checks = await checksOf(this.#connection, this.#looking, staged);
     for (const check of checks) await this.#connection.run(dropOf(check));
     if (this.#mode === undefined) await this.#recordChecks(checks);
@@ -193,11 +197,11 @@ export class StagedTables {
 
   /** Of domains that came with the tables. */
   async #dropDomainChecks(domains: readonly string[]): Promise<void> {
-    const tables = [];
-    for (const {table, late} of this.loads.values()) {
-      const oid = await stagedOid(this.#connection, stagedName(table, this.moves));
-      tables.push({name: table.name, oid, isLate: late !== undefined});
-    }
+    if (domains.length === 0) return;
+    const loads = [...this.loads.values()];
+    const names = loads.map(({table}) => stagedName(table, this.moves));
+    const oids = await stagedOids(this.#connection, names);
+    const tables = loads.map(({table, late}, at) => ({name: table.name, oid: oids[at]!, isLate: late !== undefined}));
     const lateFirst = tables.toSorted((a, b) => Number(b.isLate) - Number(a.isLate));
     const options = {domains, tables: lateFirst};
     const dropped = await dropDomainChecks(this.#connection, this.#looking, options);

@@ -8,7 +8,7 @@ import {namePairs} from '../schema/tokens.ts';
 // What a manifest has of a schema. It may come from another version, or be damaged.
 
 const texts = v.array(text);
-/** `<position>\t<sql>`; see `tableSchemaOf`. */
+/** `<position>\t<sql>`; see `tableSchemasOf`. */
 const statements = v.array(v.pipe(text, v.regex(/^\d+\t/u)));
 const definitionSchema = v.object({
   kind: text,

@@ -2,7 +2,7 @@ import {BkpError} from '../../../errors/index.ts';
 import {type Column, columnList, columnsOf, sameKey, type TableColumns} from '../catalog/columns.ts';
 import {onlyOf} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
-import {quoteIdent, quoteText, unquoted} from '../connection/quote.ts';
+import {quoteIdent, unquoted} from '../connection/quote.ts';
 import {fixSettings} from '../connection/session.ts';
 import {type Moves, moveKey, rewrite} from '../schema/rewrite.ts';
 import {RunningContent} from '../segments/content.ts';
@@ -118,7 +118,17 @@ export function stagedName({schema, table}: StoredTable, moves: Moves): string {
 }
 
 export async function stagedOid(connection: Connection, name: string): Promise<number> {
-  return Number(await connection.value(`SELECT ${quoteText(name)}::regclass::oid`));
+  return (await stagedOids(connection, [name]))[0]!;
+}
+
+/** In the same order. */
+export async function stagedOids(connection: Connection, names: readonly string[]): Promise<readonly number[]> {
+  const rows = await connection.rows(
+    `SELECT name::regclass::oid FROM pg_catalog.json_array_elements_text($1::pg_catalog.json)
+      WITH ORDINALITY AS staged (name, at) ORDER BY at`,
+    [JSON.stringify(names)],
+  );
+  return rows.map(([oid]) => Number(oid));
 }
 
 function inStoredOrder(table: StoredTable, columns: readonly Column[]): readonly Column[] {

@@ -68,12 +68,15 @@ export async function requireKnown(connection: Connection, known: readonly Table
  * @throws BkpError `SOURCE_LOCKED`
  */
 async function requireSameTables(connection: Connection, relations: readonly Relation[]): Promise<void> {
-  for (const {schema, table, oid, name} of relations) {
-    const [now] = await connection.rows('SELECT oid, relispartition FROM pg_class WHERE oid = to_regclass($1)', [
-      qualified(schema, table),
-    ]);
-    const isPartition = now?.[1] === 't';
-    if (Number(now?.[0]) === oid && !isPartition) continue;
+  const names = relations.map(({schema, table}) => qualified(schema, table));
+  const now = await connection.rows(
+    `SELECT c.oid, c.relispartition FROM json_array_elements_text($1::json) WITH ORDINALITY AS listed (name, at)
+      LEFT JOIN pg_class c ON c.oid = to_regclass(name) ORDER BY at`,
+    [JSON.stringify(names)],
+  );
+  for (const [at, {oid, name}] of relations.entries()) {
+    const isPartition = now[at]![1] === 't';
+    if (Number(now[at]![0]) === oid && !isPartition) continue;
     const what = isPartition ? 'became a partition of another one' : 'was replaced by another one';
     throw new BkpError('SOURCE_LOCKED', `table ${name} ${what} while the backup began`, {
       next: 'give the statement again',

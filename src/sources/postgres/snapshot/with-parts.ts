@@ -15,7 +15,7 @@ import type {Entry} from '../schema/entries.ts';
 import {type SchemaParts, toldIn, withSequencesNow} from '../schema/parts.ts';
 import {select} from '../schema/select.ts';
 import {schemaState} from '../schema/state.ts';
-import {objectsAfter, sharedText, tableSchemaOf} from '../schema/table-schema.ts';
+import {objectsAfter, sharedText, tableSchemasOf} from '../schema/table-schema.ts';
 import {type BeginOptions, beginSnapshot, heldBy} from './begin.ts';
 import {tellHiddenReads} from './hidden-reads.ts';
 import {type Partitions, partitionsOf} from './partitions.ts';
@@ -96,13 +96,13 @@ async function beginAnew(
   );
   await requireClosed(connection, {selection, gaps, notice: tell});
   await tellHiddenReads(connection, relations, {withViews: objects, notice: tell});
-  const nameOf = (oid: number) => relations.find((relation) => relation.oid === oid)!.name;
-  const schemas = [];
-  for (const relation of relations) {
-    const parts = selection.parts.get(relation.oid)!;
-    const needs = [...selection.needs.get(relation.oid)!].map(nameOf);
-    schemas.push(await tableSchemaOf(connection, relation, parts, {omitIndexes, needs}));
-  }
+  const names = new Map(relations.map(({oid, name}) => [oid, name]));
+  const nameOf = (oid: number) => names.get(oid)!;
+  const tables = relations.map((relation) => {
+    const {oid} = relation;
+    return {relation, parts: selection.parts.get(oid)!, needs: [...selection.needs.get(oid)!].map(nameOf)};
+  });
+  const schemas = await tableSchemasOf(connection, tables, {omitIndexes});
   const state = stateOf(definitions, relations, options);
   const database = {
     product: 'postgres',
