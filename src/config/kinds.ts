@@ -1,5 +1,5 @@
 import {periodText, readPeriod} from '../lib/period.ts';
-import {kitTitle} from '../lib/vault-secrets.ts';
+import {isOfKit} from '../lib/vault-secrets.ts';
 import {absolutePath} from './addresses/absolute-path.ts';
 import {hidden} from './addresses/credentials.ts';
 import {type ObjectStore, readObjectStore, showObjectStore, storeText} from './addresses/object-store.ts';
@@ -62,7 +62,7 @@ export const secretText: Kind<string> = {
 /** As {@link secretText}, with blanks at its ends; from a file without the newline at its end only. */
 export const vaultSecret: Kind<string> = {
   accepts: 'one line that is not empty, or a recovery kit',
-  read: (text) => (text.startsWith(kitTitle) || /^[^\r\n\0]+$/.test(text) ? text : undefined),
+  read: (text) => (isOfKit(text) || /^[^\r\n\0]+$/.test(text) ? text : undefined),
   isExact: true,
   show: () => hidden,
 };

@@ -1,5 +1,12 @@
-/** The first line of a recovery kit, by which its file is recognised where a secret is expected. */
+/** The first line of a recovery kit. */
 export const kitTitle = 'bkp recovery kit';
+
+/**
+ * Whether a text, where a secret is expected, is the page of a recovery kit, or a part of it that has the line of the
+ * key: pages are typed, scanned and cut.
+ */
+export const isOfKit = (text: string): boolean =>
+  text.trimStart().startsWith(kitTitle) || /^[ \t]*Key[ \t]+BKP-KEY/im.test(text);
 
 /** Of the credential by which a service of systemd gets the password: systemd.exec(5), LoadCredential. */
 export const credentialName = 'bkp.password';

@@ -250,6 +250,27 @@ test('a password is replaced in one step, also by one that is typed', async () =
   expect(error).toMatchObject({code: 'SECRET_MISSING', message: expect.stringContaining('no terminal')});
 });
 
+test('a page of a recovery kit opens the vault as it was typed, scanned or cut', async () => {
+  await create();
+  await bkp(['vault', 'key', 'add', '--kit', 'kit.txt'], secretOf(first));
+  const page = readFileSync(join(folder, 'kit.txt'), 'utf8');
+  const line = /^Key .*$/m.exec(page)![0];
+  const parts = [
+    page,
+    `\n\n${page}`,
+    page.replaceAll('\n', '\r\n'),
+    page.slice(page.indexOf('Vault')),
+    line,
+    `  ${line}\n`,
+  ];
+  for (const text of [...parts, line.toLowerCase()]) {
+    expect(await slots(text), text).toMatchObject([{kind: 'key'}, {kind: 'kit', opened: true}]);
+    const file = join(folder, fileOf('page', text));
+    const {error} = await bkp(['vault', 'key', 'list'], {env: {BKP_PASSWORD_FILE: file}});
+    expect(error, text).toBeUndefined();
+  }
+});
+
 test('a recovery kit is replaced by no password', async () => {
   await create();
   await bkp(['vault', 'key', 'add', '--kit', 'kit.txt'], secretOf(first));

@@ -2,7 +2,7 @@ import {readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {explainSettings, type SettingField} from '../../config/index.ts';
 import {BkpError, systemCode} from '../../errors/index.ts';
-import {credentialName, kitTitle} from '../../lib/vault-secrets.ts';
+import {credentialName, isOfKit} from '../../lib/vault-secrets.ts';
 import {isKeyCode, parseSecret, type Secret} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
 import {ageIdentity} from './age.ts';
@@ -112,10 +112,8 @@ export function secretIn(text: string | undefined, what: string): Secret | undef
   });
 }
 
-function keyInKit(text: string): string | undefined {
-  if (!text.startsWith(kitTitle)) return undefined;
-  return text.split(/\s+/).find((word) => isKeyCode(word));
-}
+const keyInKit = (text: string): string | undefined =>
+  isOfKit(text) ? text.split(/\s+/).find((word) => isKeyCode(word)) : undefined;
 
 type Question = {
   question: string;
