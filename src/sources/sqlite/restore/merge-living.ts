@@ -15,6 +15,7 @@ import type {Table} from '../schema/table.ts';
 import {lockTimeoutMs, requireSameEncoding} from './publish.ts';
 import {type Swap, swapTables} from './swap.ts';
 import {rebuildTextIndexes} from './text-index.ts';
+import {writeFromStaged} from './write-from-staged.ts';
 
 export type MergePlan = {
   /** The database with the living tables. */
@@ -30,11 +31,19 @@ export type MergePlan = {
 /** `written`: versions of SQLite that have written the database and the backup. */
 type LivingPlan = MergePlan & {written: readonly number[]};
 
-/** See `Staging.merge`. @param swap the tables that were staged to replace living ones */
-export function mergeIntoLiving(plan: LivingPlan, swap: Swap, notice: (text: string) => void): readonly MergedTable[] {
-  const {mode} = plan;
-  return withBoth(plan, (connection) =>
-    connection.write(() => {
+/**
+ * See `Staging.merge`.
+ * @param swap the tables that were staged to replace living ones
+ * @param options.release see `writeFromStaged`
+ */
+export function mergeIntoLiving(
+  plan: LivingPlan,
+  swap: Swap,
+  {notice, release}: {notice: (text: string) => void; release: () => void},
+): readonly MergedTable[] {
+  const {mode, staged} = plan;
+  return withLiving(plan, (connection) => {
+    const merge = () => {
       const pairs = pairsOf(connection, plan.tables, mode);
       requireAsStaged(pairs, swap);
       if (mode === 'merge') for (const pair of pairs) requireKeys(connection, pair);
@@ -54,26 +63,27 @@ export function mergeIntoLiving(plan: LivingPlan, swap: Swap, notice: (text: str
       reportComputed(connection, merged, plan, notice);
       const all = new Map([...swapped, ...merged].map((counts) => [counts.name, counts]));
       return pairs.map(({table}) => all.get(table.name)!);
-    }),
-  );
+    };
+    return writeFromStaged(connection, staged, {write: merge, release});
+  });
 }
 
 /** See `Staging.compare`. It waits for no lock and keeps no writer waiting. */
 export function compareWithLiving(plan: MergePlan, examples: number): readonly MergedTable[] {
   const {mode} = plan;
-  return withBoth(plan, (connection) =>
-    pairsOf(connection, plan.tables, mode).map((pair) => ({
+  return withLiving(plan, (connection) => {
+    connection.exec(`ATTACH ${quoteText(plan.staged)} AS staged`);
+    return pairsOf(connection, plan.tables, mode).map((pair) => ({
       ...countMerge(connection, pair, mode),
       examples: exampleKeys(connection, pair, examples),
-    })),
-  );
+    }));
+  });
 }
 
-function withBoth<T>({target, staged, facts}: MergePlan, body: (connection: Connection) => T): T {
+function withLiving<T>({target, facts}: MergePlan, body: (connection: Connection) => T): T {
   return withConnection(target, {busyTimeoutMs: lockTimeoutMs}, (connection) => {
     connection.exec('PRAGMA ignore_check_constraints = ON');
     requireSameEncoding(connection, facts);
-    connection.exec(`ATTACH ${quoteText(staged)} AS staged`);
     return body(connection);
   });
 }

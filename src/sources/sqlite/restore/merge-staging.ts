@@ -5,7 +5,7 @@ import {applicationVersionOf} from '../tracking/application.ts';
 import {copyLiving} from './living-copy.ts';
 import {compareWithLiving, type MergePlan, mergeIntoLiving} from './merge-living.ts';
 import {SqliteStaging, type StagingInput} from './staging.ts';
-import {rehearsalPath, rehearsalStagingPath} from './staging-record.ts';
+import {rehearsalPath, rehearsalStagingPath, removeStaging} from './staging-record.ts';
 
 /** Tables of a backup that go into tables of the database. */
 export class MergeStaging extends SqliteStaging {
@@ -42,10 +42,10 @@ export class MergeStaging extends SqliteStaging {
     this.endRecord();
     const {target} = this.#plan;
     const written = this.#written();
-    if (!dryRun) return this.#mergeInto({target, written}, notice);
+    if (!dryRun) return this.#mergeInto({target, written}, {notice, release: () => removeStaging(this.#path)});
     const copy = rehearsalPath(this.#path);
     await copyLiving({...this.#plan, copy, staging: rehearsalStagingPath(this.#path)}, {signal, notice});
-    return this.#mergeInto({target: copy, written}, notice);
+    return this.#mergeInto({target: copy, written}, {notice, release: () => {}});
   }
 
   #written(): readonly number[] {
@@ -54,13 +54,16 @@ export class MergeStaging extends SqliteStaging {
     return [living ?? 0, Number(facts.written_by ?? 0)];
   }
 
-  #mergeInto(at: {target: string; written: readonly number[]}, notice: (text: string) => void): readonly MergedTable[] {
+  #mergeInto(
+    at: {target: string; written: readonly number[]},
+    how: {notice: (text: string) => void; release: () => void},
+  ): readonly MergedTable[] {
     const {facts} = this.#plan;
-    return this.withStaged(notice, (landings) =>
+    return this.withStaged(how.notice, (landings) =>
       mergeIntoLiving(
         {...this.#plan, ...at},
         {landings, schemas: this.published(), facts, copiedIndexes: this.copiedIndexes},
-        notice,
+        how,
       ),
     );
   }

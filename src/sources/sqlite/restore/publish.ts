@@ -7,7 +7,7 @@ import {type Connection, withConnection} from '../engine/connection.ts';
 import {translated} from '../engine/errors.ts';
 import {runFromManifest} from '../engine/from-manifest.ts';
 import {ownPrefix} from '../engine/own-prefix.ts';
-import {quoteName, quoteText} from '../engine/quote.ts';
+import {quoteName} from '../engine/quote.ts';
 import {objectName} from '../engine/sql-text.ts';
 import {definitionOf, fileSettings, type KeptFacts} from '../schema/schema.ts';
 import type {Table} from '../schema/table.ts';
@@ -17,6 +17,7 @@ import type {Finishing} from './finishing.ts';
 import {namesInTheWay, namesOfAll} from './names-in-the-way.ts';
 import {placeNewFile, requireNoStrayJournal} from './place-new-file.ts';
 import {type StagedLanding, transferLanding} from './transfer-landing.ts';
+import {writeFromStaged} from './write-from-staged.ts';
 
 export type PublishPlan = Finishing & {
   /** The database that gets the tables. */
@@ -55,8 +56,13 @@ export function publishNewFile(connection: Connection, plan: PublishPlan): void 
  * https://www.sqlite.org/src/file/src/insert.c, xferOptimization) when both sides have the very same schema and the
  * new one is empty and has no triggers yet; so indexes are created before the rows, and triggers after them.
  * @param landings of the staging file
+ * @param release see `writeFromStaged`
  */
-export function publishIntoDatabase(plan: PublishPlan, landings: ReadonlyMap<TableName, StagedLanding>): void {
+export function publishIntoDatabase(
+  plan: PublishPlan,
+  landings: ReadonlyMap<TableName, StagedLanding>,
+  release: () => void,
+): void {
   const {target, staged, schemas, objects, facts} = plan;
   withConnection(target, {busyTimeoutMs: lockTimeoutMs}, (connection) => {
     connection.exec('PRAGMA ignore_check_constraints = ON');
@@ -66,11 +72,11 @@ export function publishIntoDatabase(plan: PublishPlan, landings: ReadonlyMap<Tab
       if (facts.journal_mode === 'wal') connection.exec('PRAGMA main.journal_mode = WAL');
     }
     requireSameEncoding(connection, facts);
-    connection.exec(`ATTACH ${quoteText(staged)} AS staged`);
-    connection.write(() => {
+    const copy = () => {
       requireFreeNames(connection, schemas, objects);
       createTables(connection, plan, landings);
-    });
+    };
+    writeFromStaged(connection, staged, {write: copy, release});
   });
 }
 

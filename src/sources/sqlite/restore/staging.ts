@@ -435,7 +435,10 @@ export class SqliteStaging implements Staging {
       resume,
     });
     if (isNewFile) publishNewFile(this.#file.connection, plan());
-    else this.withStaged(notice, (landings) => publishIntoDatabase(plan(), landings));
+    else
+      this.withStaged(notice, (landings) =>
+        publishIntoDatabase(plan(), landings, () => removeStaging(this.#file.path)),
+      );
     await this.discard();
   }
 
