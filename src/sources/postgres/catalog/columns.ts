@@ -104,6 +104,16 @@ export async function kindsOfAll(
   return new Map(oids.map((oid) => [oid, new Map(kinds.of(oid).map(([name, kind]) => [name!, kind!]))]));
 }
 
+/** Names of the columns of a table whose type is a domain. */
+export async function columnsOfDomains(connection: Connection, oid: number): Promise<ReadonlySet<string>> {
+  const rows = await connection.rows(
+    `SELECT a.attname FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+      WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped AND t.typtype = 'd'`,
+    [oid],
+  );
+  return new Set(rows.map(([name]) => name!));
+}
+
 export const columnList = (columns: readonly Column[], prefix = '') =>
   columns.map(({name}) => `${prefix}${quoteIdent(name)}`).join(', ');
 

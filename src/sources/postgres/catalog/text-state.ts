@@ -1,16 +1,19 @@
 import {createHash} from 'node:crypto';
 import type {Connection, Row} from '../connection/connection.ts';
 
+/** A subquery: of what a type consists, one oid a row, which may be 0. @param t the alias of its row of pg_type */
+export const typesIn = (t: string) => `(
+      SELECT ${t}.typelem UNION ALL SELECT ${t}.typbasetype
+      UNION ALL SELECT r.rngsubtype FROM pg_range r WHERE ${t}.oid IN (r.rngtypid, r.rngmultitypid)
+      UNION ALL SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = ${t}.typrelid AND ${t}.typrelid <> 0
+        AND a.attnum > 0 AND NOT a.attisdropped)`;
+
 /** The types of the columns of tables, and all that they consist of. @param tables what `attrelid` must be */
 const columnTypesOf = (tables: string) => `
   WITH RECURSIVE types (relid, oid) AS (
     SELECT attrelid, atttypid FROM pg_attribute WHERE attrelid ${tables} AND attnum > 0 AND NOT attisdropped
     UNION
-    SELECT types.relid, part.oid FROM types JOIN pg_type t USING (oid) CROSS JOIN LATERAL (
-      SELECT t.typelem UNION ALL SELECT t.typbasetype
-      UNION ALL SELECT r.rngsubtype FROM pg_range r WHERE t.oid IN (r.rngtypid, r.rngmultitypid)
-      UNION ALL SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = t.typrelid AND t.typrelid <> 0
-        AND a.attnum > 0 AND NOT a.attisdropped) part (oid)
+    SELECT types.relid, part.oid FROM types JOIN pg_type t USING (oid) CROSS JOIN LATERAL ${typesIn('t')} part (oid)
     WHERE part.oid <> 0)`;
 const columnTypes = columnTypesOf('= $1');
 /** Of several tables, whose oids are an array. */

@@ -1,4 +1,5 @@
 import {BkpError, type ErrorCode, systemCode} from '../../../errors/index.ts';
+import {qualified} from './quote.ts';
 
 /** What a server reports. Source: https://www.postgresql.org/docs/18/protocol-error-fields.html */
 type ServerFault = Error & {
@@ -8,6 +9,9 @@ type ServerFault = Error & {
   hint?: string;
   where?: string;
   table?: string;
+  schema?: string;
+  dataType?: string;
+  constraint?: string;
   position?: string;
 };
 
@@ -148,9 +152,14 @@ export function translated(error: unknown, {place, psql}: {place: string; psql: 
       .filter(Boolean)
       .join('; '),
     next: fault.hint ?? step,
-    context: {sqlState: state},
+    context: {sqlState: state, ...domainOf(fault)},
     ...(retryable ? {retryable} : {}),
   });
+}
+
+/** The domain that refused a value, and its constraint that did; a NOT NULL has no name. */
+function domainOf({schema, dataType, constraint}: ServerFault): Record<string, string | undefined> {
+  return schema === undefined || dataType === undefined ? {} : {domain: qualified(schema, dataType), constraint};
 }
 
 /** No such table, column, function or type. */

@@ -3,7 +3,7 @@ import type {Connection} from '../connection/connection.ts';
 import {serverWords} from '../connection/errors.ts';
 import {qualified, quoteIdent, unquoted} from '../connection/quote.ts';
 import {setSortMemory} from './build.ts';
-import {isCheckFault, isOfDomain} from './checks.ts';
+import {forNewRows, isCheckFault, isOfDomain, isOfNulls, kindOf} from './checks.ts';
 import {onSomePath} from './later.ts';
 import type {LeftOut} from './left-out.ts';
 import {pairOf, type StoredTable} from './stored.ts';
@@ -18,10 +18,10 @@ export async function buildLater(
     await setSortMemory(connection, qualified(target.schema, target.table));
     await onSomePath(connection, searchPath, () => connection.run(sql)).catch(async (error: unknown) => {
       if (isCheckFault(error)) {
-        await onSomePath(connection, searchPath, () => connection.run(`${sql} NOT VALID`));
-        const of = /^ALTER DOMAIN (.*?) ADD CONSTRAINT /su.exec(sql)?.[1];
+        await onSomePath(connection, searchPath, () => connection.run(forNewRows(sql)));
+        const of = /^ALTER DOMAIN (.*?) (?:ADD CONSTRAINT|SET NOT NULL)/su.exec(sql)?.[1];
         const name = of === undefined ? target.name : `the domain ${of}`;
-        leftOut.unchecked(name, `${validationOf(sql)};`, {error, what: 'check'});
+        leftOut.unchecked(name, `${validationOf(sql)};`, {error, what: kindOf(sql)});
         return;
       }
       if (!(error instanceof BkpError) || error.context.sqlState === undefined) throw error;
@@ -45,6 +45,7 @@ export const isAnalysis = (sql: string) => sql.startsWith('ANALYZE ');
 
 /** @param sql adds a constraint */
 function validationOf(sql: string): string {
+  if (isOfDomain({alter: sql}) && isOfNulls(sql)) return sql.replace(/ ADD CONSTRAINT .*$/su, ' SET NOT NULL');
   const [, start = '', name = ''] = creating.exec(sql) ?? [];
   return `${start.replace(/ADD CONSTRAINT $/u, 'VALIDATE CONSTRAINT ')}${name}`;
 }

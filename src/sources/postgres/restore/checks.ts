@@ -12,7 +12,7 @@ import {runOrLeave} from './later.ts';
 // changed or deleted what a younger check forbids. And a check may depend on the moment, or call a function that was
 // replaced since.
 
-/** A check of a table, of one of its partitions, or of a domain. */
+/** A check of a table, of one of its partitions, or of a domain; or the NOT NULL of a domain. */
 export type Check = {
   /** Of a domain: one of the tables that have it. */
   table: TableName;
@@ -20,7 +20,7 @@ export type Check = {
   alter: string;
   /** Quoted. */
   name: string;
-  /** As `pg_get_constraintdef` writes it. */
+  /** As `pg_get_constraintdef` writes it; `SET NOT NULL` on servers that do not name a NOT NULL. */
   definition: string;
   /** It calls a function that looks at other tables, which must have their names and rows. */
   isLooking: boolean;
@@ -30,10 +30,26 @@ export type Check = {
 export type BrokenCheck = {check: Check; error: BkpError};
 
 export const isOfDomain = ({alter}: Pick<Check, 'alter'>) => alter.startsWith('ALTER DOMAIN ');
-export const dropOf = ({alter, name}: Check) => `${alter} DROP CONSTRAINT IF EXISTS ${name}`;
-export const additionOf = ({name, definition}: Check) => `ADD CONSTRAINT ${name} ${definition}`;
+const setsNotNull = 'SET NOT NULL';
+export const dropOf = ({alter, name, definition}: Check) =>
+  `${alter} ${definition === setsNotNull ? 'DROP NOT NULL' : `DROP CONSTRAINT IF EXISTS ${name}`}`;
+export const additionOf = ({name, definition}: Pick<Check, 'name' | 'definition'>) =>
+  definition === setsNotNull ? setsNotNull : `ADD CONSTRAINT ${name} ${definition}`;
+/** Whether a statement that adds it adds the NOT NULL of a domain. Definitions of checks end with a bracket. */
+export const isOfNulls = (sql: string) => sql.endsWith(' NOT NULL');
+/** What it is for people. */
+export const kindOf = (sql: string) => (isOfNulls(sql) ? 'NOT NULL' : 'check');
+/**
+ * Adds it for new rows only. No server has a NOT NULL of a domain that does so; a check refuses the same values.
+ * @param sql adds it for all rows
+ */
+export function forNewRows(sql: string): string {
+  const named = sql.replace(/ SET NOT NULL$/u, ' ADD CONSTRAINT not_null NOT NULL');
+  return `${named.replace(/ NOT NULL$/u, ' CHECK (VALUE IS NOT NULL)')} NOT VALID`;
+}
 /** With the children of the table: it is not valid there either. */
-export const checkValidation = ({alter, name}: Pick<Check, 'alter' | 'name'>) => `${alter} VALIDATE CONSTRAINT ${name}`;
+export const checkValidation = ({alter, name, definition}: Pick<Check, 'alter' | 'name' | 'definition'>) =>
+  `${alter} ${isOfNulls(additionOf({name, definition})) ? setsNotNull : `VALIDATE CONSTRAINT ${name}`}`;
 
 /**
  * The checks that hold for all rows. Those that tables have inherited follow their parents, which are older: dropping
@@ -97,9 +113,9 @@ export async function forgetChecks(connection: Connection, schema: string): Prom
   await connection.run(`DROP TABLE ${tableIn(schema)}`);
 }
 
-/** SQLSTATEs `check_violation` and `duplicate_object`. */
+/** SQLSTATEs `check_violation`, `not_null_violation` and `duplicate_object`. */
 export const isCheckFault = (error: unknown): error is BkpError =>
-  error instanceof BkpError && error.context.sqlState === '23514';
+  error instanceof BkpError && ['23514', '23502'].includes(String(error.context.sqlState));
 const isThere = (error: unknown) => sqlStateOf(error) === '42710';
 
 /**
@@ -142,7 +158,7 @@ async function addOne(connection: Connection, check: Check, staged: (sql: string
   } catch (error) {
     await connection.run('ROLLBACK TO SAVEPOINT one_check');
     if (isCheckFault(error)) {
-      await connection.run(`${add} NOT VALID`);
+      await connection.run(forNewRows(add));
       throw error;
     }
     // The staging that this one continues had added it.

@@ -18,8 +18,8 @@ export const domainsIn = (drops: readonly string[]): readonly string[] =>
 export type DroppedCheck = {check: Check; commenting: string | undefined};
 
 /**
- * Drops the checks of domains that were created, so that tables get rows which do not meet them. Those of a domain
- * within an array, a range or a row of a column stay: the server does not add them where a table has such a column.
+ * Drops the checks and the NOT NULL of domains that were created, so that tables get rows which do not meet them. Those
+ * of a domain within an array, a range or a row of a column stay: see held-domains.ts.
  * @param domains qualified, as statements name them
  * @param tables those that get their rows last come first
  * @returns what was dropped, each with the first of the tables that has its domain
@@ -40,10 +40,14 @@ export async function dropDomainChecks(
     for (const [type] of types.of(oid)) tableOf.set(type!, tableOf.get(type!) ?? name);
   }
   const rows = await connection.rows(
-    `SELECT 'pg_constraint'::regclass::oid, c.oid, t.oid, n.nspname, t.typname, c.conname, pg_get_constraintdef(c.oid),
-        obj_description(c.oid, 'pg_constraint')
-      FROM pg_constraint c JOIN pg_type t ON t.oid = c.contypid JOIN pg_namespace n ON n.oid = t.typnamespace
-      WHERE c.contype = 'c' AND c.convalidated AND t.oid IN
+    `SELECT 'pg_constraint'::regclass::oid, coalesce(c.oid, 0), t.oid, n.nspname, t.typname, c.conname,
+        coalesce(pg_get_constraintdef(c.oid), 'SET NOT NULL'), obj_description(c.oid, 'pg_constraint')
+      FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+      CROSS JOIN LATERAL (
+        SELECT oid, conname FROM pg_constraint WHERE contypid = t.oid AND contype IN ('c', 'n') AND convalidated
+        UNION ALL SELECT NULL, 'not null' WHERE t.typnotnull
+          AND NOT EXISTS (SELECT FROM pg_constraint WHERE contypid = t.oid AND contype = 'n')) c
+      WHERE t.oid IN
         (SELECT name::regtype FROM pg_catalog.json_array_elements_text($1::pg_catalog.json) AS created (name))
       ORDER BY t.oid, c.conname`,
     [JSON.stringify(domains)],

@@ -1,12 +1,14 @@
 import {BkpError} from '../../../errors/index.ts';
-import {columnList, columnsOf, kindsOf} from '../catalog/columns.ts';
+import {columnList, columnsOf, columnsOfDomains, kindsOf} from '../catalog/columns.ts';
 import {columnsOfNames} from '../catalog/text-state.ts';
 import type {Connection} from '../connection/connection.ts';
 import {serverWords} from '../connection/errors.ts';
 import {qualified, quoteIdent} from '../connection/quote.ts';
-import type {LookingFunctions} from '../schema/looking-functions.ts';
+import {type LookingFunctions, typeKey} from '../schema/looking-functions.ts';
+import {freeColumns} from './free-columns.ts';
+import type {HeldDomains} from './held-domains.ts';
 import {onSomePath} from './later.ts';
-import {lookingPartsOf} from './looking-parts.ts';
+import {generatedFrom} from './looking-parts.ts';
 import {withSilentTriggers} from './silenced.ts';
 import type {StoredTable} from './stored.ts';
 
@@ -30,13 +32,16 @@ export type LateRows = {
 export async function keepLate(
   connection: Connection,
   {table, keep}: {table: string; keep: string},
-  looking: LookingFunctions | undefined,
+  {looking, held}: {looking: LookingFunctions | undefined; held: ReadonlySet<string>},
 ): Promise<LateRows | undefined> {
   const oid = Number(await connection.value('SELECT $1::text::regclass::oid', [table]));
   const named = await columnsOfNames(connection, oid);
-  const parts = looking && (await lookingPartsOf(connection, looking, {oid}));
-  const free = new Map([...(parts?.columns ?? []), ...[...named.keys()].map((name) => [name, 'text'] as const)]);
-  if (free.size === 0 && parts?.generatedFrom === undefined) return undefined;
+  const waits = (type: string) => held.has(type) || looking?.lookedAtBy(typeKey(type)) !== undefined;
+  const hasNone = looking === undefined && held.size === 0;
+  const typed = hasNone ? new Map<string, string>() : await freeColumns(connection, {oid}, waits);
+  const after = looking && (await generatedFrom(connection, looking, {oid}));
+  const free = new Map([...typed, ...[...named.keys()].map((name) => [name, 'text'] as const)]);
+  if (free.size === 0 && after === undefined) return undefined;
   const {columns} = await columnsOf(connection, oid);
   const list = columns.map(({name}) => {
     const type = free.get(name);
@@ -47,7 +52,7 @@ export async function keepLate(
   await connection.run(
     `CREATE TABLE IF NOT EXISTS ${keep} (${names}) AS SELECT ${list.join(', ')} FROM ${table} WHERE false`,
   );
-  return {name: keep, others: new Set(free.keys()), after: parts?.generatedFrom ?? new Set()};
+  return {name: keep, others: new Set(free.keys()), after: after ?? new Set()};
 }
 
 type Filled = {rows: LateRows; target: StoredTable};
@@ -60,13 +65,21 @@ type Filled = {rows: LateRows; target: StoredTable};
 export async function fillLate(
   connection: Connection,
   tables: readonly Filled[],
-  searchPath: string | undefined,
+  {searchPath, held}: {searchPath: string | undefined; held: HeldDomains},
 ): Promise<void> {
+  const fillOne = async (one: Filled): Promise<void> => {
+    try {
+      await onSomePath(connection, searchPath, () => fill(connection, one));
+    } catch (error) {
+      if (!(await held.giveWay(error))) throw error;
+      await fillOne(one);
+    }
+  };
   let left = inOrderOfReading(tables);
   while (left.length > 0) {
     const failed: {one: Filled; error: unknown}[] = [];
     for (const one of left) {
-      await onSomePath(connection, searchPath, () => fill(connection, one)).catch((error: unknown) => {
+      await fillOne(one).catch((error: unknown) => {
         if (!(error instanceof BkpError) || error.context.sqlState === undefined || error.retryable) throw error;
         failed.push({one, error});
       });
@@ -94,12 +107,15 @@ async function fill(connection: Connection, {rows, target}: Filled): Promise<voi
   const oid = Number(await connection.value('SELECT $1::text::regclass::oid', [name]));
   const {columns} = await columnsOf(connection, oid);
   const kinds = await kindsOf(connection, oid);
+  const domains = await columnsOfDomains(connection, oid);
   const values = columns.map(({name: column, type}) => {
     const value = quoteIdent(column);
     if (!rows.others.has(column)) return value;
     // The cast of a text to regclass takes names only, and not `-` or the number of a table that is gone.
-    if (kinds.get(column) !== 'regclass') return `${value}::${type}`;
-    return `pg_catalog.regclassin(pg_catalog.textout(${value}))::${type}`;
+    const isName = kinds.get(column) === 'regclass';
+    const typed = `${isName ? `pg_catalog.regclassin(pg_catalog.textout(${value}))` : value}::${type}`;
+    // A cast of NULL would meet the constraints of the domain, which an outer join can pass without meeting them.
+    return domains.has(column) ? `(SELECT ${typed} WHERE ${value} IS NOT NULL)` : typed;
   });
   const into = columns.length === 0 ? '' : `(${columnList(columns)})`;
   const insert = `INSERT INTO ${name} ${into} OVERRIDING SYSTEM VALUE

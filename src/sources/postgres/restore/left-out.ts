@@ -64,10 +64,18 @@ export class LeftOut {
     this.#notice(`left out of ${of}: ${statement}, because ${why}`);
   }
 
-  /** A foreign key or a check holds for new rows only. @param sql compares the others */
-  unchecked(of: string, sql: string, {error, what = 'foreign key'}: {error: BkpError; what?: string}): void {
+  /**
+   * A foreign key or a check holds for new rows only.
+   * @param sql compares the others; undefined: the server cannot do that
+   */
+  unchecked(
+    of: string,
+    sql: string | undefined,
+    {error, what = 'foreign key'}: {error: BkpError; what?: string},
+  ): void {
     const why = serverWords(error);
-    this.#notice(`a ${what} of ${of} is not valid for all rows: ${why}; ${sql} tries again`);
+    const step = sql === undefined ? 'it holds for new values' : `${sql} tries again`;
+    this.#notice(`a ${what} of ${of} is not valid for all rows: ${why}; ${step}`);
   }
 
   /** Roles are told once, not once for each object. */

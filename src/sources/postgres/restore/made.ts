@@ -36,7 +36,8 @@ export async function removeStaged(connection: Connection, prefix: string): Prom
   });
 }
 
-async function madeIn(connection: Connection, schema: string): Promise<readonly string[]> {
+/** What {@link recordMade} recorded in a staging schema. */
+export async function madeIn(connection: Connection, schema: string): Promise<readonly string[]> {
   if ((await connection.value('SELECT to_regclass($1)', [tableIn(schema)])) === undefined) return [];
   const rows = await connection.rows(`SELECT drop_sql FROM ${tableIn(schema)} ORDER BY number`);
   return rows.map(([sql]) => sql!);

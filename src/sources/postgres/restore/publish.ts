@@ -13,10 +13,12 @@ import {buildOne, inTwoSteps, validation} from './build.ts';
 import {buildLater, isAnalysis, isComment, withNewName} from './build-later.ts';
 import {forgetChecks} from './checks.ts';
 import {forgetPlan} from './continued.ts';
+import {domainsIn} from './domain-checks.ts';
+import {HeldDomains} from './held-domains.ts';
 import {fillLate, type LateRows} from './late-rows.ts';
 import {forgetLater, laterIn, onSomePath} from './later.ts';
 import {isGrant, type LeftOut} from './left-out.ts';
-import {forgetMade} from './made.ts';
+import {forgetMade, madeIn} from './made.ts';
 import {requireFreeNames} from './obstacles.ts';
 import {createShared} from './shared.ts';
 import {inOrder, isTableOf, pairOf, type SharedObject, type StoredTable} from './stored.ts';
@@ -125,7 +127,8 @@ export async function publishInTransaction(
     const rows = late.get(table.name);
     return rows === undefined ? [] : [{rows, target: targetOf(table)}];
   });
-  await fillLate(connection, unfilled, options.searchPath);
+  const held = new HeldDomains(connection, domainsIn(await madeIn(connection, options.schema)));
+  await fillLate(connection, unfilled, {searchPath: options.searchPath, held});
   const published = (sql: string) => rewrite(sql, new Map(), newNames(tables, targets));
   const lateKeys = outside.filter(({table}) => late.has(table.name));
   for (const one of [...options.waiting, ...lateKeys]) await addOutside(one, published);
@@ -148,6 +151,7 @@ export async function publishInTransaction(
       return {target: targetOf(table), sql: published(withNewName(sql, table, targetOf(table)))};
     });
   await buildLater(connection, steps, {searchPath: options.searchPath, leftOut});
+  await held.hold(leftOut);
   for (const one of unfinished) if (!isAccess(one)) await finish(one);
   for (const table of tables) {
     if (!isUnfinished.has(table.name) && !late.has(table.name)) continue;

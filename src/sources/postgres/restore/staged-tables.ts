@@ -16,15 +16,17 @@ import {
   checkValidation,
   createChecks,
   dropOf,
+  kindOf,
   recordCheck,
   recordedChecks,
 } from './checks.ts';
 import {type Continued, continueStaging, recordPlan} from './continued.ts';
 import {domainsIn, dropDomainChecks, ownerOfCheck} from './domain-checks.ts';
+import {typesThatHold} from './held-domains.ts';
 import {keepLate} from './late-rows.ts';
 import {createLater, recordLater, runOrLeave} from './later.ts';
 import {LeftOut} from './left-out.ts';
-import {recordMade} from './made.ts';
+import {madeIn, recordMade} from './made.ts';
 import {type Limits, newNames, type PublishOptions, type TableStatement} from './publish.ts';
 import {closeRests, openRests} from './rest-partitions.ts';
 import {createShared, neededShared, setSequence} from './shared.ts';
@@ -144,8 +146,9 @@ export class StagedTables {
       if (creation.some((one) => 'type' in one)) await this.#readLooking();
       await this.#looking?.readDepends(connection);
       await this.#dropChecks();
-      await this.#keepLate();
-      await this.#dropDomainChecks(domainsIn(drops));
+      const domains = domainsIn(drops);
+      await this.#keepLate(domains);
+      await this.#dropDomainChecks(domains);
       for (const [name, {late}] of this.loads) if (late === undefined) await openRests(connection, this.#rests(name));
     };
     await (this.#looking === undefined ? create() : this.#looking.withoutExpanding(connection, create));
@@ -171,7 +174,7 @@ export class StagedTables {
     this.told.push(...told);
     await this.#readLooking();
     await this.#looking?.readDepends(this.#connection);
-    await this.#keepLate();
+    await this.#keepLate(domainsIn(await madeIn(this.#connection, this.firstSchema)));
     for (const [name, {rows, hash}] of done) this.loads.get(name)!.content.addMeasured({rows, sum: hash});
   }
 
@@ -258,7 +261,7 @@ export class StagedTables {
     for (const {check, error} of this.#broken) {
       const {name} = this.targets[tables.findIndex((table) => table.name === check.table)]!;
       const sql = rewrite(checkValidation(check), new Map(), published);
-      leftOut.unchecked(ownerOfCheck(check, name), `${sql};`, {error, what: 'check'});
+      leftOut.unchecked(ownerOfCheck(check, name), `${sql};`, {error, what: kindOf(additionOf(check))});
     }
   }
 
@@ -276,11 +279,16 @@ export class StagedTables {
     return `${this.firstSchema}._bkp_rows_${at}`;
   }
 
-  async #keepLate(): Promise<void> {
+  /** @param domains that were created */
+  async #keepLate(domains: readonly string[]): Promise<void> {
     // A merge finds all names, those of the living tables.
     if (this.#mode !== undefined) return;
+    const names = domains.length === 0 ? [] : [...this.loads.values()].map(({name}) => name);
+    const tables = await stagedOids(this.#connection, names);
+    const held = await typesThatHold(this.#connection, {domains, tables});
     for (const [at, load] of [...this.loads.values()].entries()) {
-      const late = await keepLate(this.#connection, {table: load.name, keep: this.#lateName(at)}, this.#looking);
+      const pair = {table: load.name, keep: this.#lateName(at)};
+      const late = await keepLate(this.#connection, pair, {looking: this.#looking, held});
       if (late !== undefined) load.keepIn(late);
     }
   }

@@ -108,9 +108,13 @@ export class LookingFunctions {
   }
 }
 
+/** @param oid of a type */
+export const typeKey = (oid: string) => objectKey(typeClass, oid);
+
 const classOf = (key: ObjectKey) => key.split(' ')[0]!;
+const typeClass = '1247';
 /** pg_type, pg_opclass, pg_opfamily: https://www.postgresql.org/docs/18/catalogs.html */
-const withParts = new Set(['1247', '2616', '2753']);
+const withParts = new Set([typeClass, '2616', '2753']);
 
 /** Those that are not written in C. */
 async function functionsOf(connection: Connection): Promise<readonly Found[]> {
