@@ -4,19 +4,28 @@ import {serverWords} from '../connection/errors.ts';
 import {qualified, quoteIdent, unquoted} from '../connection/quote.ts';
 import {setSortMemory} from './build.ts';
 import {forNewRows, isCheckFault, isOfDomain, isOfNulls, kindOf} from './checks.ts';
-import {onSomePath} from './later.ts';
-import type {LeftOut} from './left-out.ts';
+import {isOfStatement, onSomePath} from './later.ts';
+import type {LeftOut, MissingContent} from './left-out.ts';
 import {pairOf, type StoredTable} from './stored.ts';
 
 /** Builds what looks at other tables, which have their names and rows now. */
 export async function buildLater(
   connection: Connection,
   steps: readonly {target: StoredTable; sql: string}[],
-  {searchPath, leftOut}: {searchPath: string | undefined; leftOut: LeftOut},
+  {
+    searchPath,
+    leftOut,
+    missing,
+  }: {searchPath: string | undefined; leftOut: LeftOut; missing: MissingContent | undefined},
 ): Promise<void> {
   for (const {target, sql} of steps) {
     await setSortMemory(connection, qualified(target.schema, target.table));
     await onSomePath(connection, searchPath, () => connection.run(sql)).catch(async (error: unknown) => {
+      if (!isOfStatement(error)) throw error;
+      if (isIndex(sql) && !isAboutNames(error)) {
+        missing?.({name: indexOf(sql, target), why: `${serverWords(error)}; ${oneLine(sql)} tries again`});
+        return;
+      }
       if (isCheckFault(error)) {
         await onSomePath(connection, searchPath, () => connection.run(forNewRows(sql)));
         const of = /^ALTER DOMAIN (.*?) (?:ADD CONSTRAINT|SET NOT NULL)/su.exec(sql)?.[1];
@@ -24,7 +33,6 @@ export async function buildLater(
         leftOut.unchecked(name, `${validationOf(sql)};`, {error, what: kindOf(sql)});
         return;
       }
-      if (!(error instanceof BkpError) || error.context.sqlState === undefined) throw error;
       const what = creating.exec(sql)?.[2];
       throw new BkpError(
         'PRECONDITION',
@@ -40,6 +48,19 @@ export async function buildLater(
   }
 }
 
+/** Something that the statement names, or that its functions look at, does not exist: it can be restored too. */
+const isAboutNames = (error: BkpError) => /^(?:42|3F)/u.test(String(error.context.sqlState));
+
+/** Rows that are there may break it: its functions, or the collation of its columns, changed since they came. */
+const isIndex = (sql: string) => indexing.test(sql);
+
+function indexOf(sql: string, target: StoredTable): string {
+  const name = unquoted(creating.exec(sql)?.[2] ?? '');
+  return `the ${sql.startsWith('CREATE ') ? 'index' : 'constraint'} ${name} of ${target.name}`;
+}
+
+const oneLine = (sql: string) => sql.replaceAll(/\s+/gu, ' ').replace(/;? ?$/u, ';');
+
 export const isComment = (sql: string) => sql.startsWith('COMMENT ');
 export const isAnalysis = (sql: string) => sql.startsWith('ANALYZE ');
 
@@ -52,6 +73,7 @@ function validationOf(sql: string): string {
 
 const identifier = String.raw`(?:"(?:[^"]|"")*"|[^\s"])+`;
 const changing = String.raw`ALTER (?:TABLE (?:ONLY )?|DOMAIN )${identifier}\s+ADD CONSTRAINT `;
+const indexing = new RegExp(`^(?:CREATE (?:UNIQUE )?INDEX |${changing}${identifier} (?:UNIQUE|EXCLUDE)\\b)`, 'u');
 const creating = new RegExp(`^(CREATE (?:UNIQUE )?INDEX |${changing})(${identifier})`, 'u');
 
 /** A statement that creates an index or a constraint, which has another name if its table gets one. */

@@ -1,3 +1,4 @@
+import type {BkpError} from '../../../errors/index.ts';
 import type {TableName} from '../../source.ts';
 import type {Connection} from '../connection/connection.ts';
 import {sqlStateOf} from '../connection/errors.ts';
@@ -27,21 +28,26 @@ export async function forgetLater(connection: Connection, schema: string): Promi
   await connection.run(`DROP TABLE ${tableIn(schema)}`);
 }
 
-/** SQLSTATEs and classes of errors that no later moment changes: rows that do not fit, limits, connections. */
-const lasting = /^(?:23505|23P01|08|40|53|54|55|57|58|XX)/u;
+/** Classes of SQLSTATEs of errors that say nothing about a statement and its rows: limits, connections, the machine. */
+const ofServer = /^(?:08|25|40|53|55|57|58|XX)/u;
+
+/** Whether an error is about what the statement says and the rows that it meets. */
+export function isOfStatement(error: unknown): error is BkpError {
+  const state = sqlStateOf(error);
+  return state !== undefined && !ofServer.test(state);
+}
 
 /**
- * Runs a statement that may call a function which does not find yet what it looks at.
+ * Runs a statement that may call a function which does not find yet what it looks at, or which refuses rows.
  * @returns whether it ran; if not, the transaction is as before, and a later attempt may succeed
- * @throws BkpError if no later one would
+ * @throws BkpError if it is not about the statement
  */
 export async function runOrLeave(connection: Connection, sql: string): Promise<boolean> {
   try {
     await connection.run(`SAVEPOINT maybe; ${sql}; RELEASE SAVEPOINT maybe`);
     return true;
   } catch (error) {
-    const state = sqlStateOf(error);
-    if (state === undefined || lasting.test(state)) throw error;
+    if (!isOfStatement(error)) throw error;
     await connection.run('ROLLBACK TO SAVEPOINT maybe');
     return false;
   }

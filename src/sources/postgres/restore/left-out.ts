@@ -9,6 +9,9 @@ const undefinedObject = '42704';
 /** Longer lists belong into a program. */
 const mostNamed = 5;
 
+/** Receives what the result lacks although the backup has it. */
+export type MissingContent = (part: {name: string; why: string}) => void;
+
 /** Runs what a restore can do without, and tells what failed because the target lacks something. */
 export class LeftOut {
   readonly #notice: (text: string) => void;

@@ -17,7 +17,7 @@ import {domainsIn} from './domain-checks.ts';
 import {HeldDomains} from './held-domains.ts';
 import {fillLate, type LateRows} from './late-rows.ts';
 import {forgetLater, laterIn, onSomePath} from './later.ts';
-import {isGrant, type LeftOut} from './left-out.ts';
+import {isGrant, type LeftOut, type MissingContent} from './left-out.ts';
 import {forgetMade, madeIn} from './made.ts';
 import {requireFreeNames} from './obstacles.ts';
 import {createShared} from './shared.ts';
@@ -43,13 +43,11 @@ export type PublishOptions = {
   /** Absent: no backup continues after the restore. */
   resume?: {owner: string; mark: Mark} | undefined;
   leftOut: LeftOut;
-  /** Receives views that had rows and stay empty. */
+  /** Receives views that had rows and stay empty, and indexes that the rows do not allow. */
   missing?: MissingContent | undefined;
   /** Receives each foreign key to a living table which that table accepts. */
   accepted?: ((target: StoredTable, sql: string) => void) | undefined;
 };
-
-type MissingContent = (part: {name: string; why: string}) => void;
 
 export type TableStatement = {table: StoredTable; sql: string};
 
@@ -150,7 +148,8 @@ export async function publishInTransaction(
       const table = tables.find((one) => one.name === name)!;
       return {target: targetOf(table), sql: published(withNewName(sql, table, targetOf(table)))};
     });
-  await buildLater(connection, steps, {searchPath: options.searchPath, leftOut});
+  const {searchPath, missing} = options;
+  await buildLater(connection, steps, {searchPath, leftOut, missing});
   await held.hold(leftOut);
   for (const one of unfinished) if (!isAccess(one)) await finish(one);
   for (const table of tables) {

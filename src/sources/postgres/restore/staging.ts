@@ -41,6 +41,9 @@ type BrokenKey = {
 /** Rows of the source refer to nothing where they were written without its triggers, as by replication. */
 const isForeignKeyFault = (error: unknown): error is BkpError =>
   error instanceof BkpError && error.context.sqlState === '23503';
+/** The rows do not allow the unique index to which the key refers. */
+const lacksIndex = (error: unknown): error is BkpError =>
+  error instanceof BkpError && error.context.sqlState === '42830';
 
 /** Opens another connection to the same database. */
 export type Reconnect = () => Promise<Connection>;
@@ -215,13 +218,16 @@ export class PostgresStaging implements Staging {
   }
 
   async #addReferences(signal: AbortSignal | undefined): Promise<void> {
-    const validations: (() => Promise<void>)[] = [];
-    const orBroken = async (key: Omit<BrokenKey, 'error'>, work: () => Promise<void>) => {
+    const validations: (() => Promise<unknown>)[] = [];
+    const orBroken = async (key: Omit<BrokenKey, 'error'>, work: () => Promise<void>): Promise<boolean> => {
       try {
         await work();
+        return true;
       } catch (error) {
-        if (!isForeignKeyFault(error)) throw error;
-        this.#broken.push({...key, error});
+        if (lacksIndex(error)) this.#broken.push({...key, constraint: undefined, error});
+        else if (isForeignKeyFault(error)) this.#broken.push({...key, error});
+        else throw error;
+        return false;
       }
     };
     for (const {table, sql, isLate} of this.#staged.inside()) {
@@ -232,8 +238,8 @@ export class PostgresStaging implements Staging {
       }
       const steps = inTwoSteps(table, sql);
       const key = {table, sql, constraint: steps?.constraint};
-      await orBroken(key, () => buildOne(this.#connection, this.#staged.staged(steps?.add ?? sql)));
-      if (steps === undefined) continue;
+      const isAdded = await orBroken(key, () => buildOne(this.#connection, this.#staged.staged(steps?.add ?? sql)));
+      if (steps === undefined || !isAdded) continue;
       const validate = validation(stagedName(table, this.#staged.moves), steps.constraint);
       validations.push(() => orBroken(key, () => this.#loaders.use((connection) => buildOne(connection, validate))));
     }
