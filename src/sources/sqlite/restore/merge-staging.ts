@@ -1,4 +1,4 @@
-import type {MergedTable, MergeMode, Staging, TableName, TableSchema} from '../../source.ts';
+import type {MergedTable, MergeMode, Staging, TableName} from '../../source.ts';
 import {withConnection} from '../engine/connection.ts';
 import type {KeptFacts} from '../schema/schema.ts';
 import {applicationVersionOf} from '../tracking/application.ts';
@@ -25,10 +25,6 @@ export class MergeStaging extends SqliteStaging {
     this.#path = path;
     const tables = input.schemas.map(({name}) => this.tableOf(name));
     this.#plan = {target, staged: path, tables, mode, facts: input.facts as KeptFacts};
-  }
-
-  protected override published(): readonly TableSchema[] {
-    return super.published().filter(({name}) => this.#swapped.has(name));
   }
 
   /**
@@ -58,11 +54,13 @@ export class MergeStaging extends SqliteStaging {
     at: {target: string; written: readonly number[]},
     how: {notice: (text: string) => void; release: () => void},
   ): readonly MergedTable[] {
+    const {publishable} = this;
     const {facts} = this.#plan;
-    return this.withStaged(how.notice, (landings) =>
+    const schemas = () => publishable.schemas.filter(({name}) => this.#swapped.has(name));
+    return publishable.copy(schemas, how.notice, (landings) =>
       mergeIntoLiving(
         {...this.#plan, ...at},
-        {landings, schemas: this.published(), facts, copiedIndexes: this.copiedIndexes},
+        {landings, schemas: schemas(), facts, copiedIndexes: publishable.copiedIndexes},
         how,
       ),
     );
