@@ -15,6 +15,20 @@ export const scheduleMutants: readonly Mutant[] = [
     killedBy: [scheduler, 'a verification that still runs is not started again'],
   },
   {
+    name: 'schedules: a collection without a backup is verified',
+    file: known,
+    from: 'plan.scheduleVerify !== undefined && newestMs !== undefined',
+    to: 'plan.scheduleVerify !== undefined',
+    killedBy: [scheduler, 'a collection without a backup is not verified'],
+  },
+  {
+    name: 'schedules: a verification of the structure is one of all data',
+    file: known,
+    from: "order.backup === undefined && order.level === 'data'",
+    to: 'order.backup === undefined',
+    killedBy: [scheduler, "VERIFY c WITH (LEVEL='structure') is no verification of all data"],
+  },
+  {
     name: 'schedules: a drill is a verification',
     file: known,
     from: "return verifyCollection(name, [{key: 'LEVEL', value: 'restore'}]);",

@@ -26,6 +26,8 @@ type Bench = {
   scheduler: Scheduler;
   lines: string[];
   sql: (statement: string) => Promise<void>;
+  /** Sets the clock. */
+  setTime: (time: string) => void;
   /** Sets the clock and runs a round; returns the lines that the scheduler has printed since. */
   at: (time: string) => Promise<string[]>;
   /** What workers do; default: their work. */
@@ -59,6 +61,9 @@ async function openBench({database}: {database?: string} = {}): Promise<Bench> {
   };
   const lines: string[] = [];
   const scheduler = new Scheduler({deps, start: execute, profiles: [], tell: (line) => lines.push(line)});
+  const setTime = (time: string) => {
+    clock.ms = Date.parse(`2026-01-${time}Z`);
+  };
   return {
     desk,
     profile,
@@ -67,8 +72,9 @@ async function openBench({database}: {database?: string} = {}): Promise<Bench> {
     lines,
     worker,
     sql: async (statement) => void (await execute(deps, parse(statement)[0]!)),
+    setTime,
     at: async (time) => {
-      clock.ms = Date.parse(`2026-01-${time}Z`);
+      setTime(time);
       const before = lines.length;
       await scheduler.round();
       return lines.slice(before);
@@ -431,10 +437,8 @@ test('verifications with their budget and drills run beside backups, missed ones
   expect(await at('04T05:00:00')).toContain('c (drill): verify/7 started');
   expect((await journal.find({last: true})).statement).toBe("VERIFY `c` WITH (LEVEL='restore')");
   expect(await at('04T05:00:02')).toContain('verify/7 ended: SUCCESS');
-  // A verification of one backup, or of the structure, is none of all data.
-  await sql("VERIFY c WITH (LEVEL='structure')");
   expect((await at('05T04:00:00')).filter((line) => line.includes('(verify)'))).toEqual([
-    'c (verify): verify/10 started',
+    'c (verify): verify/9 started',
   ]);
   await runScheduleNext(deps, {count: 1, format: 'json'});
   expect(
@@ -451,6 +455,32 @@ test('verifications with their budget and drills run beside backups, missed ones
     ['2026-01-11T05:00:00Z', 'drill'],
   ]);
 });
+
+test('a collection without a backup is not verified', async () => {
+  const {scheduler, sql, at} = await openBench();
+  await sql(create("SCHEDULE_VERIFY='0 4 * * *'"));
+  await scheduler.reload();
+  expect(await at('02T04:00:00')).toEqual([]);
+  await sql('BACKUP c');
+  await scheduler.reload();
+  expect(await at('03T04:00:00')).toContain('c (verify): verify/2 started');
+});
+
+test.each(["VERIFY c WITH (LEVEL='structure')", "VERIFY c AT 'latest'"])(
+  '%s is no verification of all data',
+  async (part) => {
+    const {scheduler, sql, at, setTime} = await openBench();
+    await sql(create("SCHEDULE_VERIFY='0 4 * * *'"));
+    await sql('BACKUP c');
+    await scheduler.reload();
+    setTime('02T04:00:00');
+    await sql(part);
+    expect(await at('02T04:00:01')).toContain('c (verify): verify/3 started');
+    setTime('03T04:00:00');
+    await sql('VERIFY c');
+    expect(await at('03T04:00:01')).toEqual(['verify/3 ended: SUCCESS']);
+  },
+);
 
 test('a verification that still runs is not started again', async () => {
   const {deps, scheduler, sql, at, worker} = await openBench();
