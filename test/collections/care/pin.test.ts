@@ -216,8 +216,10 @@ test('a statement that removes must name a backup exactly', async () => {
   const [a] = await shop.take('full');
   const plan = (point: string | undefined) =>
     shop.bench.vault((vault) => planDropBackup(vault, {collection: 'c', point, nowMs, readerOf: () => undefined}));
-  await expect(plan(undefined)).rejects.toMatchObject({code: 'BAD_REQUEST'});
-  for (const point of ['2030-01-01', 'latest', '2026-07-01T00:00:01Z']) {
+  for (const point of [undefined, 'latest', ' LATEST ']) {
+    await expect(plan(point)).rejects.toMatchObject({code: 'BAD_REQUEST'});
+  }
+  for (const point of ['2030-01-01', '2026-07-01T00:00:01Z']) {
     await expect(plan(point)).rejects.toMatchObject({code: 'BACKUP_NOT_FOUND'});
   }
   for (const point of [a!, a!.slice(0, 15), '2026-07-01T00:00:00Z']) expect((await plan(point)).backup).toBe(a);
