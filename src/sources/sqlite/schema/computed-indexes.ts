@@ -63,7 +63,7 @@ export function reindexAdvice(
   if (indexes.length === 0 || theirs === undefined) return undefined;
   const [here, there] = [ownVersion(connection), theirs].map(versionText);
   return (
-    `${indexes.join(', ')} index computed values and were built by SQLite ${here}; the application has ${there}: ` +
+    `SQLite ${here} built indexes of computed values, ${indexes.join(', ')}; the application has ${there}: ` +
     'run REINDEX there if its PRAGMA integrity_check names them'
   );
 }
