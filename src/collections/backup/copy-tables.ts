@@ -1,5 +1,4 @@
 import {type Meter, startMeter, unlessUnreadable, type WorkTools} from '../../backups/index.ts';
-import {BkpError} from '../../errors/index.ts';
 import type {SchemaObject, Snapshot, TableName, TableSchema, TableSource} from '../../sources/index.ts';
 import type {Recipe, Vault, VaultReader, VaultWriter} from '../../vault/index.ts';
 import type {Definition} from '../stored/definition.ts';
@@ -11,7 +10,7 @@ import {nameDatabase} from './belongs.ts';
 import {memberChanges, partsOf, sinceOf} from './chain.ts';
 import {withContents} from './contents.ts';
 import {type FoldLimits, foldLimits} from './fold.ts';
-import {leftBehind, type MemberTables, memberTables, preflight} from './members.ts';
+import {leftBehind, type MemberTables, memberTables, openListed, preflight} from './members.ts';
 import {StreamTable} from './stream-table.ts';
 import {baseLayers, beginLayers, type Reading, type WriteLayers} from './table-layers.ts';
 import type {LayerSink} from './write-segments.ts';
@@ -123,38 +122,35 @@ async function* begunAhead(
   }
 }
 
-/** How often a snapshot is tried when tables are created or dropped between their listing and the snapshot. */
-const tries = 5;
-
-async function openSnapshot(
+function openSnapshot(
   {source, signal, notice, progress, blocks}: WorkTools & {source: TableSource},
   {definition, parent}: {definition: Definition; parent: Backup | undefined},
 ): Promise<{members: MemberTables; snapshot: Snapshot}> {
-  for (let left = tries; ; left--) {
+  const list = async () => {
     const members = await memberTables(definition, source);
-    const {tables, whole, excepted, known} = members;
+    const {tables} = members;
     // How many tables there are shows how long the next call may take.
     progress({phase: 'Preparing', bytesDone: 0, itemsDone: 0, itemsTotal: tables.length});
     await preflight(definition, source, tables);
-    try {
-      const snapshot = await source.snapshot({
-        tables,
-        known,
-        objects: definition.members.kind === 'database',
-        exceptObjects: excepted,
-        omitIndexes: definition.settings.omitIndexes,
-        ...(definition.settings.incremental ? {track: {owner: definition.id}, whole: [...whole.keys()]} : {}),
-        since: parent && sinceOf(parent, definition.id),
-        before: parent && partsOf(parent),
-        signal,
-        notice,
-        blocks,
-      });
-      return {members, snapshot};
-    } catch (error) {
-      if (left === 1 || !(error instanceof BkpError && error.code === 'BUSY')) throw error;
-    }
-  }
+    return members;
+  };
+  return openListed('BUSY', list, async (members) => {
+    const {tables, whole, excepted, known} = members;
+    const snapshot = await source.snapshot({
+      tables,
+      known,
+      objects: definition.members.kind === 'database',
+      exceptObjects: excepted,
+      omitIndexes: definition.settings.omitIndexes,
+      ...(definition.settings.incremental ? {track: {owner: definition.id}, whole: [...whole.keys()]} : {}),
+      since: parent && sinceOf(parent, definition.id),
+      before: parent && partsOf(parent),
+      signal,
+      notice,
+      blocks,
+    });
+    return {members, snapshot};
+  });
 }
 
 /** CREATE has named all of them, with the reason. */

@@ -1,4 +1,4 @@
-import {BkpError} from '../../errors/index.ts';
+import {BkpError, type ErrorCode} from '../../errors/index.ts';
 import type {TableFacts, TableName, TableSource} from '../../sources/index.ts';
 import {quoteName} from '../../sql/index.ts';
 import type {Definition} from '../stored/definition.ts';
@@ -13,16 +13,24 @@ export type MemberTables = {
   known: readonly TableName[] | undefined;
 };
 
-/** How often tables are listed again if one of them is dropped before the snapshot. */
+/** How often tables are listed if some are created or dropped between their listing and the snapshot. */
 const tries = 5;
 
-/** @param open lists tables and opens a snapshot of them; it is called again if one was dropped in between */
-export async function untilTablesStay<T>(open: () => Promise<T>): Promise<T> {
+/**
+ * Lists tables and opens a snapshot of them.
+ * @param changed the code of the error by which `open` says that there are others by now: then both are called again
+ */
+export async function openListed<Listed, Opened>(
+  changed: ErrorCode,
+  list: () => Promise<Listed>,
+  open: (listed: Listed) => Promise<Opened>,
+): Promise<Opened> {
   for (let left = tries; ; left--) {
+    const listed = await list();
     try {
-      return await open();
+      return await open(listed);
     } catch (error) {
-      if (left === 1 || !(error instanceof BkpError && error.code === 'TABLE_NOT_FOUND')) throw error;
+      if (left === 1 || !(error instanceof BkpError && error.code === changed)) throw error;
     }
   }
 }

@@ -14,7 +14,7 @@ import type {PublishedTable, Snapshot, TableName, TableSource} from '../../sourc
 import {quoteName} from '../../sql/index.ts';
 import type {Vault, VaultReader} from '../../vault/index.ts';
 import {sinceOf} from '../backup/chain.ts';
-import {untilTablesStay} from '../backup/members.ts';
+import {openListed} from '../backup/members.ts';
 import {bytesToLoad, loadLayer, loadTrees} from '../restore/load-layer.ts';
 import {requireReadable} from '../stored/folder.ts';
 import {basesOf} from '../stored/layers.ts';
@@ -112,13 +112,9 @@ export async function compareWithSource(tools: CompareTools, request: CompareReq
     }
     tools.progress({...meter.state(), phase: 'Source'});
     const wanted = [...own, ...needed].map(({name: table}) => table);
-    const snapshot = await untilTablesStay(async () =>
-      source.snapshot({
-        tables: await presentOf(source, wanted),
-        since: sinceOf(backup, backup.body.collection.id),
-        signal,
-        notice: tools.notice,
-      }),
+    const present = () => presentOf(source, wanted);
+    const snapshot = await openListed('TABLE_NOT_FOUND', present, (tables) =>
+      source.snapshot({tables, since: sinceOf(backup, backup.body.collection.id), signal, notice: tools.notice}),
     );
     try {
       const comparedAt = isoText(nowMicros());

@@ -14,7 +14,7 @@ import {
   TakeRows,
 } from '../../sources/index.ts';
 import {chunkId} from '../../vault/index.ts';
-import {memberTables, untilTablesStay} from '../backup/members.ts';
+import {memberTables, openListed} from '../backup/members.ts';
 import {readPreviousBase} from '../backup/previous-base.ts';
 import {createScratch} from '../read/load.ts';
 import type {OpenedBackup} from '../read/opened.ts';
@@ -39,8 +39,8 @@ type LiveOptions = {
 export async function liveAfter(before: OpenedBackup, options: LiveOptions): Promise<After> {
   const {source, signal} = options;
   const {definition} = await requireReadable(before.vault, before.collection);
-  const {snapshot, isSince} = await untilTablesStay(async () => {
-    const tables = await tablesNow(before, {source, definition});
+  const present = () => tablesNow(before, {source, definition});
+  const {snapshot, isSince} = await openListed('TABLE_NOT_FOUND', present, async (tables) => {
     const read = (since?: Parameters<TableSource['snapshot']>[0]['since']) =>
       // Its notices are about backups.
       source.snapshot({tables, since, whole: wholeOf(before), signal});
