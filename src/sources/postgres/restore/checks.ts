@@ -20,7 +20,7 @@ export type Check = {
   alter: string;
   /** Quoted. */
   name: string;
-  /** As `pg_get_constraintdef` writes it; `SET NOT NULL` on servers that do not name a NOT NULL. */
+  /** As `pg_get_constraintdef` writes it, or {@link setsNotNull}. */
   definition: string;
   /** It calls a function that looks at other tables, which must have their names and rows. */
   isLooking: boolean;
@@ -30,7 +30,8 @@ export type Check = {
 export type BrokenCheck = {check: Check; error: BkpError};
 
 export const isOfDomain = ({alter}: Pick<Check, 'alter'>) => alter.startsWith('ALTER DOMAIN ');
-const setsNotNull = 'SET NOT NULL';
+/** The definition of the NOT NULL of a domain on servers that do not name it. */
+export const setsNotNull = 'SET NOT NULL';
 export const dropOf = ({alter, name, definition}: Check) =>
   `${alter} ${definition === setsNotNull ? 'DROP NOT NULL' : `DROP CONSTRAINT IF EXISTS ${name}`}`;
 export const additionOf = ({name, definition}: Pick<Check, 'name' | 'definition'>) =>

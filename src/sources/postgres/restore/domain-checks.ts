@@ -5,7 +5,7 @@ import {allColumnTypes} from '../catalog/text-state.ts';
 import type {Connection} from '../connection/connection.ts';
 import {qualified, quoteIdent, quoteText} from '../connection/quote.ts';
 import type {LookingFunctions} from '../schema/looking-functions.ts';
-import {additionOf, type Check, dropOf, isOfDomain} from './checks.ts';
+import {additionOf, type Check, dropOf, isOfDomain, setsNotNull} from './checks.ts';
 import {runOrLeave} from './later.ts';
 
 const dropOfDomain = 'DROP DOMAIN ';
@@ -41,7 +41,7 @@ export async function dropDomainChecks(
   }
   const rows = await connection.rows(
     `SELECT 'pg_constraint'::regclass::oid, coalesce(c.oid, 0), t.oid, n.nspname, t.typname, c.conname,
-        coalesce(pg_get_constraintdef(c.oid), 'SET NOT NULL'), obj_description(c.oid, 'pg_constraint')
+        coalesce(pg_get_constraintdef(c.oid), '${setsNotNull}'), obj_description(c.oid, 'pg_constraint')
       FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
       CROSS JOIN LATERAL (
         SELECT oid, conname FROM pg_constraint WHERE contypid = t.oid AND contype IN ('c', 'n') AND convalidated

@@ -2,7 +2,7 @@ import type {BkpError} from '../../../errors/index.ts';
 import {typesIn} from '../catalog/text-state.ts';
 import type {Connection} from '../connection/connection.ts';
 import {qualified, quoteIdent, quoteText} from '../connection/quote.ts';
-import {additionOf, type Check, dropOf, forNewRows, isCheckFault, kindOf} from './checks.ts';
+import {additionOf, type Check, dropOf, forNewRows, isCheckFault, kindOf, setsNotNull} from './checks.ts';
 import type {LeftOut} from './left-out.ts';
 
 // The server adds a valid constraint to a domain only while no table has a column with the domain within an array, a
@@ -89,7 +89,7 @@ export class HeldDomains {
     for (const [schema, type, constraintName, written, comment] of found) {
       const called = qualified(schema!, type!);
       const name = quoteIdent(constraintName ?? '');
-      const definition = isSet ? 'SET NOT NULL' : written!;
+      const definition = isSet ? setsNotNull : written!;
       const check = {table: '', alter: `ALTER DOMAIN ${called}`, name, definition, isLooking: false};
       await this.#connection.run(dropOf(check));
       if (isSet) await this.#connection.run(noticed(check.alter));

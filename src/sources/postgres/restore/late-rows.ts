@@ -26,15 +26,14 @@ export type LateRows = {
  * A value of type `regclass` can be read when there is a table of that name, which is not so before all tables are
  * published. So it is with a value whose domain has a check that looks at another table, and with generated columns
  * that do. Until then the rows are in a table like the staged one, but such a value is text, or has no domain.
- * @param staged qualified names: the table, and the one to create
+ * @param staged the table, and the one to create: qualified names, and the oid of the first
  * @returns undefined for a table whose rows can come at once
  */
 export async function keepLate(
   connection: Connection,
-  {table, keep}: {table: string; keep: string},
+  {oid, table, keep}: {oid: number; table: string; keep: string},
   {looking, held}: {looking: LookingFunctions | undefined; held: ReadonlySet<string>},
 ): Promise<LateRows | undefined> {
-  const oid = Number(await connection.value('SELECT $1::text::regclass::oid', [table]));
   const named = await columnsOfNames(connection, oid);
   const waits = (type: string) => held.has(type) || looking?.lookedAtBy(typeKey(type)) !== undefined;
   const hasNone = looking === undefined && held.size === 0;

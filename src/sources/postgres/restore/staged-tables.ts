@@ -145,10 +145,11 @@ export class StagedTables {
       // Functions may have come among the tables.
       if (creation.some((one) => 'type' in one)) await this.#readLooking();
       await this.#looking?.readDepends(connection);
-      await this.#dropChecks();
       const domains = domainsIn(drops);
-      await this.#keepLate(domains);
-      await this.#dropDomainChecks(domains);
+      const oids = await this.#oids();
+      await this.#dropChecks(oids);
+      await this.#keepLate(oids, domains);
+      await this.#dropDomainChecks(oids, domains);
       for (const [name, {late}] of this.loads) if (late === undefined) await openRests(connection, this.#rests(name));
     };
     await (this.#looking === undefined ? create() : this.#looking.withoutExpanding(connection, create));
@@ -174,7 +175,7 @@ export class StagedTables {
     this.told.push(...told);
     await this.#readLooking();
     await this.#looking?.readDepends(this.#connection);
-    await this.#keepLate(domainsIn(await madeIn(this.#connection, this.firstSchema)));
+    await this.#keepLate(await this.#oids(), domainsIn(await madeIn(this.#connection, this.firstSchema)));
     for (const [name, {rows, hash}] of done) this.loads.get(name)!.content.addMeasured({rows, sum: hash});
   }
 
@@ -186,12 +187,7 @@ export class StagedTables {
   }
 
   /** They come back when all tables have their rows. Living tables have theirs. */
-  async #dropChecks(): Promise<void> {
-    const loads = [...this.loads.values()];
-    const oids = await stagedOids(
-      this.#connection,
-      loads.map(({name}) => name),
-    );
+  async #dropChecks(oids: readonly number[]): Promise<void> {
     const staged = [...this.loads.keys()].map((name, at) => ({name, oid: oids[at]!}));
     const checks = await checksOf(this.#connection, this.#looking, staged);
     for (const check of checks) await this.#connection.run(dropOf(check));
@@ -199,12 +195,12 @@ export class StagedTables {
   }
 
   /** Of domains that came with the tables. */
-  async #dropDomainChecks(domains: readonly string[]): Promise<void> {
-    if (domains.length === 0) return;
-    const loads = [...this.loads.values()];
-    const names = loads.map(({table}) => stagedName(table, this.moves));
-    const oids = await stagedOids(this.#connection, names);
-    const tables = loads.map(({table, late}, at) => ({name: table.name, oid: oids[at]!, isLate: late !== undefined}));
+  async #dropDomainChecks(oids: readonly number[], domains: readonly string[]): Promise<void> {
+    const tables = [...this.loads.values()].map(({table, late}, at) => ({
+      name: table.name,
+      oid: oids[at]!,
+      isLate: late !== undefined,
+    }));
     const lateFirst = tables.toSorted((a, b) => Number(b.isLate) - Number(a.isLate));
     const options = {domains, tables: lateFirst};
     const dropped = await dropDomainChecks(this.#connection, this.#looking, options);
@@ -265,6 +261,12 @@ export class StagedTables {
     }
   }
 
+  /** Of the staged tables, in the order of {@link loads}. */
+  #oids(): Promise<readonly number[]> {
+    const names = [...this.loads.values()].map(({table}) => stagedName(table, this.moves));
+    return stagedOids(this.#connection, names);
+  }
+
   #rests(name: TableName) {
     const at = [...this.tables.keys()].indexOf(name);
     return {name: this.loads.get(name)!.name, rests: `${this.firstSchema}._bkp_rest_${at}`, called: name};
@@ -280,15 +282,13 @@ export class StagedTables {
   }
 
   /** @param domains that were created */
-  async #keepLate(domains: readonly string[]): Promise<void> {
+  async #keepLate(oids: readonly number[], domains: readonly string[]): Promise<void> {
     // A merge finds all names, those of the living tables.
     if (this.#mode !== undefined) return;
-    const names = domains.length === 0 ? [] : [...this.loads.values()].map(({name}) => name);
-    const tables = await stagedOids(this.#connection, names);
-    const held = await typesThatHold(this.#connection, {domains, tables});
+    const held = await typesThatHold(this.#connection, {domains, tables: oids});
     for (const [at, load] of [...this.loads.values()].entries()) {
-      const pair = {table: load.name, keep: this.#lateName(at)};
-      const late = await keepLate(this.#connection, pair, {looking: this.#looking, held});
+      const staged = {oid: oids[at]!, table: load.name, keep: this.#lateName(at)};
+      const late = await keepLate(this.#connection, staged, {looking: this.#looking, held});
       if (late !== undefined) load.keepIn(late);
     }
   }
