@@ -4,7 +4,7 @@ import type {StatementResult} from '../../src/app/statements/result.ts';
 import {type Table, tableOf} from '../../src/commands/tables.ts';
 import {runWorker} from '../../src/commands/worker/index.ts';
 import {fromPlain} from '../../src/errors/index.ts';
-import type {OperationResult} from '../../src/ops/index.ts';
+import type {Operation, OperationResult} from '../../src/ops/index.ts';
 import {parse} from '../../src/sql/index.ts';
 import {type TestDeps, testDeps} from './deps.ts';
 import type {Desk} from './desk.ts';
@@ -14,7 +14,7 @@ export type Returned = StatementResult & {table: Table | undefined};
 
 export type Direct = {
   /** Executes the statement and its operation. @throws BkpError the error of the statement or its operation */
-  run: (statement: string) => Promise<Returned & {result?: OperationResult}>;
+  run: (statement: string) => Promise<Returned & {ended?: Operation; result?: OperationResult}>;
   /** Executes the statement and leaves its operation queued. */
   give: (statement: string) => Promise<Returned>;
 };
@@ -42,10 +42,11 @@ export function runDirectly(desk: Desk, overrides: Partial<TestDeps> = {}): Dire
       if (returned.operation === undefined) return returned;
       const {number} = returned.operation;
       await runWorker(deps, {number});
-      const {state} = await (await deps.journal()).get(number);
+      const ended = await (await deps.journal()).get(number);
+      const {state} = ended;
       if (state.name !== 'done') throw new Error(`operation ${number} is still ${state.name}`);
       if (state.outcome.status === 'ERROR') throw fromPlain(state.outcome.error);
-      return {...returned, result: state.outcome.result};
+      return {...returned, ended, result: state.outcome.result};
     },
   };
 }

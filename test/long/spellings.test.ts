@@ -1,29 +1,20 @@
-import {expect, onTestFinished, test} from 'vitest';
-import {execute} from '../../src/app/statements/execute.ts';
-import {runWorker} from '../../src/commands/worker/index.ts';
+import {expect, test} from 'vitest';
 import {statusOf} from '../../src/ops/index.ts';
-import {parse} from '../../src/sql/index.ts';
-import {type TestDeps, testDeps} from '../helpers/deps.ts';
+import {testDeps} from '../helpers/deps.ts';
 import {createC, openDesk} from '../helpers/desk.ts';
+import {runDirectly} from '../helpers/run-directly.ts';
 
 function openBench() {
   const desk = openDesk();
-  const base = testDeps(desk.home);
-  onTestFinished(() => base.close());
-  const deps: TestDeps = {
-    ...base,
-    settings: async () => ({
-      ...(await base.settings()),
-      source: `sqlite::path=${desk.database}`,
-      cluster: desk.cluster,
-      objectStore: {address: {kind: 'directory', root: `${desk.folder}/backups`}},
-    }),
-    again: async () => deps,
-    startWorker: ({number}) => runWorker(deps, {number}),
-  };
+  const {env, settings} = testDeps(desk.home);
+  Object.assign(env, {
+    BKP_SOURCE: desk.database,
+    BKP_CLUSTER: desk.cluster,
+    BKP_STORE: `fs::root=${desk.folder}/backups`,
+  });
+  const {run} = runDirectly(desk, {settings});
   return async (statement: string) => {
-    const {rows, operation, notices} = await execute(deps, parse(statement)[0]!);
-    const ended = operation && (await (await deps.journal()).get(operation.number));
+    const {rows, notices, ended} = await run(statement);
     if (ended !== undefined) expect(statusOf(ended)).toBe('SUCCESS');
     return {rows, backup: ended?.backup, notices};
   };

@@ -257,10 +257,23 @@ export class TestDatabase {
 
 /** A database with what the statements make, until the end of the test. */
 export async function databaseOfTest(on: Cluster, sql: string): Promise<TestDatabase> {
-  const database = await on.create();
-  onTestFinished(() => database.close());
+  const database = await emptyDatabaseOfTest(on);
   await database.exec(sql);
   return database;
+}
+
+async function emptyDatabaseOfTest(on: Cluster): Promise<TestDatabase> {
+  const database = await on.create();
+  onTestFinished(() => database.close());
+  return database;
+}
+
+/** A database with what the statements make, and an empty one, until the end of the test. */
+export async function filledAndEmpty(
+  on: Cluster,
+  sql: string,
+): Promise<{database: TestDatabase; target: TestDatabase}> {
+  return {database: await databaseOfTest(on, sql), target: await emptyDatabaseOfTest(on)};
 }
 
 /** A cluster for all tests of a file. */

@@ -1,6 +1,6 @@
-import {expect, onTestFinished, test} from 'vitest';
+import {expect, test} from 'vitest';
 import {fillStaging, merge, takeFull} from '../../sources/layers.ts';
-import {clusterOfFile} from './cluster.ts';
+import {clusterOfFile, filledAndEmpty} from './cluster.ts';
 import {addressOf, openPostgresDesk} from './desk.ts';
 import {statementsOf} from './dumped.ts';
 
@@ -53,12 +53,7 @@ const cases: readonly (readonly [string, string])[] = [
 ];
 
 test.each(cases)('%s that needs what needs a table comes back with it', async (_, sql) => {
-  const [database, target] = [await cluster().create(), await cluster().create()];
-  onTestFinished(async () => {
-    await database.close();
-    await target.close();
-  });
-  await database.exec(sql);
+  const {database, target} = await filledAndEmpty(cluster(), sql);
   const tables = (await database.source.describe('all')).map(({name}) => name);
   for (const objects of [true, false]) {
     const said: string[] = [];

@@ -2,7 +2,7 @@ import {expect, onTestFinished, test} from 'vitest';
 import {randomFrom} from '../../helpers/random-from.ts';
 import {seed} from '../../seeds/seed.ts';
 import {type Backup, fillStaging, restore, takeFull, takeIncrement} from '../../sources/layers.ts';
-import {type Build, clusterOfFile} from './cluster.ts';
+import {type Build, clusterOfFile, filledAndEmpty} from './cluster.ts';
 import {retried} from './increments.ts';
 
 // The server adds no valid check to a domain that a column has within an array, a range or a row; nor a NOT NULL. Rows
@@ -13,15 +13,9 @@ const versions = [15, 16, 18] as const satisfies readonly Build[];
 const owner = 'collection-1';
 
 async function databases(version: keyof typeof clusters, tracking: 'triggers' | 'scan', sql: string) {
-  const cluster = clusters[version]();
-  const [database, target] = [await cluster.create(), await cluster.create()];
+  const {database, target} = await filledAndEmpty(clusters[version](), sql);
   const source = database.with({tracking});
-  onTestFinished(async () => {
-    await source.close();
-    await database.close();
-    await target.close();
-  });
-  await database.exec(sql);
+  onTestFinished(() => source.close());
   return {database, target, source};
 }
 

@@ -1,18 +1,14 @@
-import {expect, onTestFinished, test} from 'vitest';
+import {expect, test} from 'vitest';
 import {fillStaging, takeFull} from '../../sources/layers.ts';
-import {clusterOfFile} from './cluster.ts';
+import {clusterOfFile, filledAndEmpty} from './cluster.ts';
 
 // The server builds an index again in a restore, with the functions of today. Those may refuse rows that are there.
 
 const cluster = clusterOfFile();
 
 test('rows come back without the indexes that they do not allow any more, and the result names these', async () => {
-  const [database, target] = [await cluster().create(), await cluster().create()];
-  onTestFinished(async () => {
-    await database.close();
-    await target.close();
-  });
-  await database.exec(
+  const {database, target} = await filledAndEmpty(
+    cluster(),
     `CREATE FUNCTION f(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1';
      CREATE TABLE t (id int PRIMARY KEY, v int CONSTRAINT vu UNIQUE,
        CONSTRAINT "Ex cl" EXCLUDE USING gist (int4range(f(v), f(v), '[]') WITH &&));

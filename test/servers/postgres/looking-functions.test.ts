@@ -1,7 +1,7 @@
-import {expect, onTestFinished, test} from 'vitest';
+import {expect, test} from 'vitest';
 import type {Staging} from '../../../src/sources/index.ts';
 import {type Backup, fillStaging, restore, takeFull} from '../../sources/layers.ts';
-import {clusterOfFile} from './cluster.ts';
+import {clusterOfFile, filledAndEmpty} from './cluster.ts';
 import {statementsOf} from './dumped.ts';
 
 // Functions look at other tables by their names, of which the server knows nothing. What calls them comes back with
@@ -11,12 +11,7 @@ const clusters = {15: clusterOfFile(15), 18: clusterOfFile(18)};
 
 async function filled(version: keyof typeof clusters, sql: string) {
   const cluster = clusters[version]();
-  const [database, target] = [await cluster.create(), await cluster.create()];
-  onTestFinished(async () => {
-    await database.close();
-    await target.close();
-  });
-  await database.exec(sql);
+  const {database, target} = await filledAndEmpty(cluster, sql);
   const tables = (await database.source.describe('all')).map(({name}) => name);
   return {cluster, database, target, tables};
 }

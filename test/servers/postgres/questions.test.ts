@@ -1,14 +1,15 @@
 import {expect, onTestFinished, test, vi} from 'vitest';
 import {Connection} from '../../../src/sources/postgres/connection/connection.ts';
-import {clusterOfFile} from './cluster.ts';
+import {clusterOfFile, databaseOfTest} from './cluster.ts';
 
 const cluster = clusterOfFile(18);
 
 /** How many questions a snapshot asks, with the schemas of its tables. */
 async function questionsOf(count: number): Promise<number> {
-  const database = await cluster().create();
-  onTestFinished(() => database.close());
-  await database.exec("CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE DOMAIN positive AS int CHECK (VALUE > 0)");
+  const database = await databaseOfTest(
+    cluster(),
+    "CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE DOMAIN positive AS int CHECK (VALUE > 0)",
+  );
   const names = Array.from({length: count}, (_, at) => `t${at}`);
   for (const name of names) await database.exec(`CREATE TABLE ${name} (id serial PRIMARY KEY, m mood, n positive)`);
   const asked = vi.spyOn(Connection.prototype, 'rows');

@@ -1,6 +1,6 @@
 import {expect, onTestFinished, test} from 'vitest';
 import {type Backup, fillStaging, restore, takeFull, takeIncrement} from '../../sources/layers.ts';
-import {clusterOfFile} from './cluster.ts';
+import {clusterOfFile, filledAndEmpty} from './cluster.ts';
 import {retried} from './increments.ts';
 
 // A chain begins with rows that a younger definition forbids: somebody changed or deleted them, and then added a check
@@ -10,15 +10,9 @@ const clusters = {15: clusterOfFile(15), 18: clusterOfFile(18)};
 const owner = 'collection-1';
 
 async function filled(version: keyof typeof clusters, tracking: 'triggers' | 'scan', sql: string) {
-  const cluster = clusters[version]();
-  const [database, target] = [await cluster.create(), await cluster.create()];
+  const {database, target} = await filledAndEmpty(clusters[version](), sql);
   const source = database.with({tracking});
-  onTestFinished(async () => {
-    await source.close();
-    await database.close();
-    await target.close();
-  });
-  await database.exec(sql);
+  onTestFinished(() => source.close());
   return {database, target, source};
 }
 
