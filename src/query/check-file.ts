@@ -1,7 +1,7 @@
 import type {SQLOutputValue} from 'node:sqlite';
 import {BkpError} from '../errors/index.ts';
 import {tookTooLong} from '../lib/query-end.ts';
-import {tokensOf} from '../lib/sqlite-tokens.ts';
+import {type Token, tokensOf} from '../lib/sqlite-tokens.ts';
 import {runApart} from './apart.ts';
 
 /** What became of a check. `found` is what the query returned, or why it could not be run: the end of a sentence. */
@@ -10,7 +10,8 @@ export type CheckResult = {sql: string; held: boolean; found: string};
 const mostShown = 200;
 
 /**
- * The checks of a setting, which `;;` separates: a `;` alone may be part of one.
+ * The checks of a setting, which `;;` separates: a `;` alone may be part of one, and so may what a literal, a quoted
+ * name or a comment holds.
  * @throws BkpError `SYNTAX` for what is not one SELECT
  */
 export function splitChecks(text: string): readonly string[] {
@@ -26,7 +27,19 @@ export function splitForeignChecks(text: string): readonly string[] {
   return checks;
 }
 
-const split = (text: string) => text.split(';;').map((sql) => sql.trim().replace(/;$/, '').trim());
+function split(text: string): readonly string[] {
+  const checks = [''];
+  const tokens = tokensOf(text, {foreignBlanks: true});
+  for (let at = 0; at < tokens.length; at += 1) {
+    const separates = isSemicolon(tokens[at]) && isSemicolon(tokens[at + 1]);
+    if (separates) at += 1;
+    if (separates) checks.push('');
+    else checks[checks.length - 1] += tokens[at]!.text;
+  }
+  return checks.map((sql) => sql.trim().replace(/;$/, '').trim());
+}
+
+const isSemicolon = (token: Token | undefined) => token?.kind === 'other' && token.text === ';';
 
 /** SQLite would run the first of several statements and ignore the others, and take a parameter for NULL. */
 function requireSelect(sql: string): void {
@@ -34,7 +47,7 @@ function requireSelect(sql: string): void {
   const first = code[0]?.text.toLowerCase() ?? '';
   const fault = !['select', 'with', 'values'].includes(first)
     ? 'it is not a SELECT'
-    : code.some(({kind, text}) => kind === 'other' && text === ';')
+    : code.some(isSemicolon)
       ? 'something follows its ;'
       : code.some(({kind, text}) => kind === 'other' && /^[?:@$]$/.test(text))
         ? 'it has a parameter'

@@ -3,7 +3,7 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 import {expect, onTestFinished, test} from 'vitest';
-import {checkFile} from '../../src/query/index.ts';
+import {checkFile, splitChecks, splitForeignChecks} from '../../src/query/index.ts';
 
 const endless = 'WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n';
 
@@ -27,4 +27,14 @@ test('a check that is interrupted is no result', async () => {
   const checked = checkFile(database(), endless, {seconds: 600, mebibytes: 256, signal: stop.signal});
   stop.abort();
   await expect(checked).rejects.toMatchObject({code: 'INTERRUPTED'});
+});
+
+test.each([
+  ["SELECT ';;' <> note FROM a;; SELECT 1;", ["SELECT ';;' <> note FROM a", 'SELECT 1']],
+  ['SELECT "a;;b" FROM a', ['SELECT "a;;b" FROM a']],
+  ['SELECT 1 /* ;; */ ;;SELECT 2 -- ;;x', ['SELECT 1 /* ;; */', 'SELECT 2 -- ;;x']],
+  ["SELECT 'it''s;;' = a FROM b", ["SELECT 'it''s;;' = a FROM b"]],
+])('only ;; in the code separates checks: %s', (text, checks) => {
+  expect(splitChecks(text)).toEqual(checks);
+  expect(splitForeignChecks(text)).toEqual(checks);
 });
