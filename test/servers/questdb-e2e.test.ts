@@ -252,3 +252,36 @@ test('a table that the server forgot when it started is named by each backup', a
     expect(stdout).not.toMatch(/db\/(kept|dropped)/);
   }
 });
+
+test('detached partitions, conversions that wait and suspended tables are named by each backup', async () => {
+  const own = await QuestDbServer.start({env: {QDB_DEV_MODE_ENABLED: 'true'}});
+  onTestFinished(() => own.remove());
+  for (const [name, kind] of [
+    ['logged', 'WAL'],
+    ['direct', 'BYPASS WAL'],
+    ['stuck', 'WAL'],
+  ] as const) {
+    await own.sql(`CREATE TABLE ${name} (ts TIMESTAMP, n INT) TIMESTAMP(ts) PARTITION BY DAY ${kind}`);
+    await own.sql(`INSERT INTO ${name} VALUES ('2026-01-01', 1), ('2026-01-02', 2), ('2026-01-03', 3)`);
+  }
+  await own.applied();
+  const desk = openDesk({BKP_SOURCE: `questdb::root=${own.root};http=${own.url}`});
+  const noticed = async () => (await desk.any('operation', 'get', 'last', '--format', 'json')).stdout;
+  await desk.bkp('sql', '--wait', 'BACKUP DATABASE');
+  expect(await noticed()).not.toMatch(/detached|SET TYPE|suspended/);
+
+  for (const name of ['logged', 'direct']) await own.sql(`ALTER TABLE ${name} DETACH PARTITION LIST '2026-01-02'`);
+  await own.applied();
+  await own.sql('ALTER TABLE direct SET TYPE WAL');
+  await own.sql('ALTER TABLE stuck SUSPEND WAL');
+  await own.sql("INSERT INTO stuck VALUES ('2026-01-04', 4)");
+  await desk.bkp('sql', '--wait', 'BACKUP DATABASE');
+  const live = await noticed();
+  expect(live).toMatch(/detached partitions are not in the backup: 2026-01-02 of (logged|direct), 2026-01-02 of \w+/);
+  expect(live).toContain('SET TYPE of table direct waits for a restart: it is not in the backup');
+  expect(live).toMatch(/suspended: stuck: .*ALTER TABLE 'stuck' RESUME WAL/);
+
+  await own.end();
+  await desk.bkp('--source', `questdb::root=${own.root};offline=true`, 'sql', '--wait', 'BACKUP DATABASE');
+  expect(await noticed()).toContain('detached partitions are not in the backup: 2026-01-02 of ');
+});

@@ -9,6 +9,7 @@ import type {Processes} from '../server/holder.ts';
 import {type QuestDbHttp, serverVersion} from '../server/http.ts';
 import {pathOfOwnRoot} from '../server/own-root.ts';
 import {forgottenTables} from './forgotten-tables.ts';
+import {leftOut, suspendedTables} from './left-out.ts';
 import {type Listing, listFolder, missingFile} from './list-file.ts';
 import type {ListedFile} from './listed-file.ts';
 import {Moment} from './moment.ts';
@@ -41,6 +42,8 @@ export async function freezeLive(
     for (const folder of await forgottenTables(http, join(root, 'db'), tables)) {
       notice(`db/${folder} looks like a table, but the server lists none there: it is not in the backup`);
     }
+    for (const text of await leftOut(join(root, 'db'), tables, {isLive: true})) notice(text);
+    for (const text of await suspendedTables(http)) notice(text);
     if (!certain) notice('the file system of the root does not record all changes: every backup reads every file');
     const {startedAtMicros} = checkpoint;
     const listing: Listing = {

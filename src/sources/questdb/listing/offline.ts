@@ -2,10 +2,12 @@ import {existsSync} from 'node:fs';
 import {readdir, readFile, stat} from 'node:fs/promises';
 import {join} from 'node:path';
 import {BkpError} from '../../../errors/index.ts';
+import type {FreezeOptions} from '../../file-source.ts';
 import {isAbsent, unreadable} from '../format/bytes.ts';
 import {readRegistry} from '../format/registry.ts';
 import {readTable, readView, type TableState} from '../format/table.ts';
 import type {QuestDbHttp} from '../server/http.ts';
+import {leftOut} from './left-out.ts';
 import type {Listing} from './list-file.ts';
 import type {ListedFile} from './listed-file.ts';
 import {isUnused, lostTables} from './lost-tables.ts';
@@ -24,7 +26,7 @@ import {lastTransaction} from './wal-files.ts';
 export async function freezeStopped(
   root: string,
   http: QuestDbHttp | undefined,
-  nowMicros: () => number,
+  {nowMicros, notice}: Pick<FreezeOptions, 'nowMicros' | 'notice'>,
 ): Promise<Moment> {
   const db = join(root, 'db');
   await requireStopped(root, http);
@@ -32,6 +34,7 @@ export async function freezeStopped(
   requireRecovered(root);
   const tables = await readStoppedTables(db);
   await requireAllTables(db, tables);
+  for (const text of await leftOut(db, tables, {isLive: false})) notice(text);
   const certain = await recordsMappedWrites(db);
   const stamp = stamper(takenAtMicros, bootId(), certain);
   const listing: Listing = {root, isLive: false, stamp, isSettled: () => true};
