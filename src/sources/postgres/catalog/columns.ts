@@ -34,15 +34,20 @@ export async function columnsOfAll(
     oids,
     `
     SELECT i.indrelid, a.attname, format_type(a.atttypid, a.atttypmod),
-      format('OPERATOR(%I.%s)', opn.nspname, o.oprname),
+      CASE WHEN i.indisexclusion AND k.at = i.indnkeyatts THEN 'OPERATOR(pg_catalog.=)'
+        ELSE format('OPERATOR(%I.%s)', opn.nspname, o.oprname) END,
       CASE WHEN i.indcollation[k.at - 1] = 0 THEN '' ELSE format(' COLLATE %I.%I', cn.nspname, co.collname) END
     FROM pg_index i
     CROSS JOIN unnest(i.indkey::int2[], i.indclass::oid[]) WITH ORDINALITY AS k (number, class, at)
     JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
     JOIN pg_opclass c ON c.oid = k.class
-    JOIN pg_amop p ON p.amopfamily = c.opcfamily AND p.amopstrategy = 3
+    -- A key WITHOUT OVERLAPS has an index of GiST, whose strategy 3 is &&. The constraint has the equality of its
+    -- columns, and && for the last one, which is a range: two rows have one key only if that is equal too.
+    LEFT JOIN pg_constraint r ON i.indisexclusion AND r.conrelid = i.indrelid AND r.conindid = i.indexrelid
+    LEFT JOIN pg_amop p ON p.amopfamily = c.opcfamily AND p.amopstrategy = 3
       AND p.amoplefttype = c.opcintype AND p.amoprighttype = c.opcintype
-    JOIN pg_operator o ON o.oid = p.amopopr JOIN pg_namespace opn ON opn.oid = o.oprnamespace
+    JOIN pg_operator o ON o.oid = CASE WHEN i.indisexclusion THEN r.conexclop[k.at] ELSE p.amopopr END
+    JOIN pg_namespace opn ON opn.oid = o.oprnamespace
     LEFT JOIN pg_collation co ON co.oid = i.indcollation[k.at - 1]
     LEFT JOIN pg_namespace cn ON cn.oid = co.collnamespace
     WHERE i.indrelid = ANY ($1::oid[]) AND i.indisprimary AND k.at <= i.indnkeyatts ORDER BY i.indrelid, k.at`,
