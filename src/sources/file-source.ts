@@ -106,6 +106,8 @@ export type DatabaseMoment = {
   readonly product: 'questdb' | 'sqlite';
   readonly version: string;
   readonly tables: readonly {name: string; rows?: number}[];
+  /** What the database has and the backup does not, as sentences. Absent: nothing. */
+  readonly leftOut?: readonly string[];
 };
 
 /** What the database's own check finds in its files; one line each. It never prevents a backup or a restore. */

@@ -284,4 +284,9 @@ test('detached partitions, conversions that wait and suspended tables are named 
   await own.end();
   await desk.bkp('--source', `questdb::root=${own.root};offline=true`, 'sql', '--wait', 'BACKUP DATABASE');
   expect(await noticed()).toContain('detached partitions are not in the backup: 2026-01-02 of ');
+
+  const again = await desk.any('restore', '--root', join(own.root, '../again'), '--dry-run');
+  expect(again.stderr).toContain('detached partitions are not in the backup: 2026-01-02 of ');
+  await desk.bkp('restore', '--root', join(own.root, '../again'), '--wait');
+  expect(await noticed()).toContain('detached partitions are not in the backup: 2026-01-02 of ');
 });

@@ -28,6 +28,7 @@ export async function copyMoment(
   const frozen = await source.freeze({hold: request.operation, signal, notice, nowMicros: tools.nowMicros});
   try {
     const {takenAtMicros, facts} = frozen;
+    for (const text of facts.leftOut ?? []) notice(text);
     const copied = await copyFiles(tools, writer, frozen, {parent, differences: request.differences ?? false});
     const found = await frozen.check?.({signal});
     await frozen.confirm();

@@ -41,6 +41,7 @@ const bodySchema = v.object({
     product: v.picklist(productNames),
     version: text,
     tables: v.array(v.object({name: text, rows: v.exactOptional(count)})),
+    leftOut: v.exactOptional(v.array(text)),
   }),
   files: count,
   bytes: count,

@@ -62,7 +62,7 @@ export class QuestDbSource implements CheckpointSource {
   async freeze(options: FreezeOptions): Promise<Frozen> {
     await this.#requireRoot();
     options.signal.throwIfAborted();
-    if (this.#offline) return freezeStopped(this.#root, this.#http, options);
+    if (this.#offline) return freezeStopped(this.#root, this.#http, options.nowMicros);
     return freezeLive(this.#server(), this.#root, options, this.#processes);
   }
 

@@ -6,8 +6,8 @@ import {type TableState, tableMarks} from '../format/table.ts';
 import type {QuestDbHttp} from '../server/http.ts';
 
 /**
- * Folders that look like tables and that neither the checkpoint nor the server knows. A server forgets a table when it
- * starts without the table's `_txn` or volume, and nobody may have noticed. (Seen with 8.2.0 to 9.3.4.)
+ * Folders that look like tables and that neither the checkpoint nor the server knows, as sentences. A server forgets a
+ * table when it starts without the table's `_txn` or volume, and nobody may have noticed. (Seen with 8.2.0 to 9.3.4.)
  * @param tables those of the checkpoint
  */
 export async function forgottenTables(
@@ -26,7 +26,9 @@ export async function forgottenTables(
   const listed = new Set((await http.rows('SELECT directoryName FROM tables()')).map((row) => row.directoryName));
   const {dropped} = await readRegistry(db);
   const there = new Set(await readdir(db));
-  return strangers.filter((folder) => there.has(folder) && !listed.has(folder) && !dropped.has(folder));
+  return strangers
+    .filter((folder) => there.has(folder) && !listed.has(folder) && !dropped.has(folder))
+    .map((folder) => `db/${folder} looks like a table, but the server lists none there: it is not in the backup`);
 }
 
 async function looksLikeTable(path: string, isLink: boolean): Promise<boolean> {

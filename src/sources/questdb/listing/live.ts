@@ -13,7 +13,7 @@ import {leftOut, suspendedTables} from './left-out.ts';
 import {type Listing, listFolder, missingFile} from './list-file.ts';
 import type {ListedFile} from './listed-file.ts';
 import {Moment} from './moment.ts';
-import {listBeside, tableFacts} from './root-files.ts';
+import {databaseFacts, listBeside} from './root-files.ts';
 import {bootId, recordsMappedWrites, settled, stamper} from './stamp.ts';
 import {listTable} from './table-files.ts';
 import {Turns} from './turns.ts';
@@ -39,10 +39,9 @@ export async function freezeLive(
     signal.throwIfAborted();
     await requireOwnRoot(http, root, checkpoint.startedAtMicros);
     const tables = await readCheckpointTables(root);
-    for (const folder of await forgottenTables(http, join(root, 'db'), tables)) {
-      notice(`db/${folder} looks like a table, but the server lists none there: it is not in the backup`);
-    }
-    for (const text of await leftOut(join(root, 'db'), tables, {isLive: true})) notice(text);
+    const db = join(root, 'db');
+    const forgotten = await forgottenTables(http, db, tables);
+    const missing = [...forgotten, ...(await leftOut(db, tables, {isLive: true}))];
     for (const text of await suspendedTables(http)) notice(text);
     if (!certain) notice('the file system of the root does not record all changes: every backup reads every file');
     const {startedAtMicros} = checkpoint;
@@ -55,7 +54,7 @@ export async function freezeLive(
     return new Moment({
       root,
       takenAtMicros: checkpoint.startedAtMicros,
-      facts: {product: 'questdb', version, tables: tableFacts(tables)},
+      facts: databaseFacts(version, tables, missing),
       list: () => listMoment(listing, tables),
       confirm: () => checkpoint.confirm(),
       release: () => checkpoint.release(),

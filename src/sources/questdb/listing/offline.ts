@@ -2,7 +2,6 @@ import {existsSync} from 'node:fs';
 import {readdir, readFile, stat} from 'node:fs/promises';
 import {join} from 'node:path';
 import {BkpError} from '../../../errors/index.ts';
-import type {FreezeOptions} from '../../file-source.ts';
 import {isAbsent, unreadable} from '../format/bytes.ts';
 import {readRegistry} from '../format/registry.ts';
 import {readTable, readView, type TableState} from '../format/table.ts';
@@ -12,7 +11,7 @@ import type {Listing} from './list-file.ts';
 import type {ListedFile} from './listed-file.ts';
 import {isUnused, lostTables} from './lost-tables.ts';
 import {Moment} from './moment.ts';
-import {listBeside, restoreTrigger, tableFacts} from './root-files.ts';
+import {databaseFacts, listBeside, restoreTrigger} from './root-files.ts';
 import {bootId, recordsMappedWrites, stamper} from './stamp.ts';
 import {listWholeTable} from './table-files.ts';
 import {lastTransaction} from './wal-files.ts';
@@ -26,7 +25,7 @@ import {lastTransaction} from './wal-files.ts';
 export async function freezeStopped(
   root: string,
   http: QuestDbHttp | undefined,
-  {nowMicros, notice}: Pick<FreezeOptions, 'nowMicros' | 'notice'>,
+  nowMicros: () => number,
 ): Promise<Moment> {
   const db = join(root, 'db');
   await requireStopped(root, http);
@@ -34,7 +33,7 @@ export async function freezeStopped(
   requireRecovered(root);
   const tables = await readStoppedTables(db);
   await requireAllTables(db, tables);
-  for (const text of await leftOut(db, tables, {isLive: false})) notice(text);
+  const missing = await leftOut(db, tables, {isLive: false});
   const certain = await recordsMappedWrites(db);
   const stamp = stamper(takenAtMicros, bootId(), certain);
   const listing: Listing = {root, isLive: false, stamp, isSettled: () => true};
@@ -42,7 +41,7 @@ export async function freezeStopped(
   return new Moment({
     root,
     takenAtMicros,
-    facts: {product: 'questdb', version: 'unknown', tables: tableFacts(tables)},
+    facts: databaseFacts('unknown', tables, missing),
     list: () => listAll(listing, tables),
     confirm: async () => {
       await requireStopped(root, http);

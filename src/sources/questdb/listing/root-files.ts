@@ -6,8 +6,18 @@ import type {ListedFile} from './listed-file.ts';
 /** A server that finds this file recovers from `.checkpoint` and removes the file. */
 export const restoreTrigger = '_restore';
 
-export const tableFacts = (tables: readonly TableState[]): DatabaseMoment['tables'] =>
-  tables.map(({name, txn}) => ({name, rows: txn.rows})).sort((a, b) => (a.name < b.name ? -1 : 1));
+export function databaseFacts(
+  version: string,
+  tables: readonly TableState[],
+  leftOut: readonly string[],
+): DatabaseMoment {
+  return {
+    product: 'questdb',
+    version,
+    tables: tables.map(({name, txn}) => ({name, rows: txn.rows})).sort((a, b) => (a.name < b.name ? -1 : 1)),
+    ...(leftOut.length === 0 ? {} : {leftOut}),
+  };
+}
 
 /** Files that belong to no table: the database's id, the number of the next table; the configuration is optional. */
 export function listBeside(listing: Listing, isWanted: (name: string) => boolean): ListedFile[] {
