@@ -2,7 +2,7 @@ import {startMeter, type WorkTools} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {forEachConcurrent} from '../../lib/async.ts';
 import type {Choice, MergedTable, MergeMode, PublishedTable, TableName, TableSource} from '../../sources/index.ts';
-import type {VaultReader} from '../../vault/index.ts';
+import {endDecoding, type VaultReader} from '../../vault/index.ts';
 import {findBackup} from '../stored/find.ts';
 import {type ReadableCollection, requireReadable} from '../stored/folder.ts';
 import {basesOf, recordsBaseOf} from '../stored/layers.ts';
@@ -143,6 +143,8 @@ async function restoreParts(
       }
       meter.item();
     });
+    // A check has threads of its own, which would come to these.
+    endDecoding();
     const published = await staging.finish({
       check: request.check,
       contentOf: tablesWithContent(tables),

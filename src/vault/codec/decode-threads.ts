@@ -47,7 +47,13 @@ export class DecodeThreads {
     }
   }
 
+  /** Ends the threads if they have nothing to do. The next job starts others. */
+  end(): void {
+    if (this.#running === 0) this.#end();
+  }
+
   #end(): void {
+    clearTimeout(this.#idle);
     void this.#pool?.terminate();
     this.#pool = undefined;
   }

@@ -7,6 +7,12 @@ export type Borrowed = {chunks: readonly Uint8Array[]; release?: () => void};
 const threads = new DecodeThreads();
 
 /**
+ * Ends the threads that decode, unless they are at work: for callers that have read all they need and start threads of
+ * their own. Without this they end after a while.
+ */
+export const endDecoding = (): void => threads.end();
+
+/**
  * Decodes groups of chunks on threads, into memory that is reused. New memory for each chunk made V8 collect
  * garbage every 20 MiB, which took as much CPU as decoding.
  */
@@ -14,7 +20,10 @@ export class GroupDecoder {
   readonly #slabBytes: number;
   readonly #free: SharedArrayBuffer[] = [];
 
-  /** @param slabBytes plain bytes of a usual group; a larger group gets memory that is not reused */
+  /**
+   * @param slabBytes plain bytes of a large group; what a group does not need of them is never touched, and takes no
+   *   memory. A still larger one, of a single chunk, gets memory that is not reused
+   */
   constructor(slabBytes: number) {
     this.#slabBytes = slabBytes;
   }

@@ -18,6 +18,9 @@ import {storedBases} from './stored-bases.ts';
  */
 export const groupBytes = 2 * 1024 * 1024;
 
+/** Chunks of indexes have up to 3 MiB, and those of tables 2 MiB, unless they are a single record. */
+const usualBytes = 3 * 1024 * 1024;
+
 /** Threads take about as long to start as this thread takes to decode this much, so less is decoded here. */
 const threadsFromBytes = 32 * 1024 * 1024;
 
@@ -26,7 +29,7 @@ export class ChunkReader {
   readonly #store: Store;
   readonly #index: ChunkIndex;
   readonly #bases = new RecentBases();
-  readonly #decoder = new GroupDecoder(groupBytes);
+  readonly #decoder = new GroupDecoder(usualBytes);
   /** Plain bytes of the groups so far. */
   #groupedBytes = 0;
 

@@ -1,9 +1,11 @@
+import {readdirSync} from 'node:fs';
 import {join} from 'node:path';
 import {setTimeout} from 'node:timers/promises';
 import {Worker} from 'node:worker_threads';
-import {expect, test} from 'vitest';
+import {expect, onTestFinished, test, vi} from 'vitest';
 import type {StoredBase} from '../../../src/vault/codec/decode.ts';
 import {DecodeThreads, idleMs} from '../../../src/vault/codec/decode-threads.ts';
+import {GroupDecoder} from '../../../src/vault/codec/group-decoder.ts';
 import {type ChunkEncoding, chunkEncodings} from '../../../src/vault/format/entry.ts';
 import {chunkId} from '../../../src/vault/format/hash.ts';
 import {compress} from '../../../src/vault/format/zstd.ts';
@@ -73,6 +75,42 @@ test('a job that comes after the threads were idle is decoded', async () => {
     expect(await threads.decode(jobOf(await parts()))).toBe(true);
     await setTimeout(2 * idleMs);
   }
+});
+
+test('threads without work end when they are told to, and those with work stay', async () => {
+  const all = await parts();
+  // They would end on their own.
+  vi.useFakeTimers({toFake: ['setTimeout']});
+  onTestFinished(() => void vi.useRealTimers());
+  const running = () => readdirSync('/proc/self/task').length;
+  const threads = new DecodeThreads();
+  const before = running();
+  const decoding = threads.decode(jobOf(all));
+  threads.end();
+  expect(await decoding).toBe(true);
+  expect(running()).toBeGreaterThan(before);
+  threads.end();
+  // A poll of vitest lets faked time pass.
+  for (const until = performance.now() + 10_000; running() > before && performance.now() < until; )
+    await new Promise(setImmediate);
+  expect(running()).toBe(before);
+  expect(await threads.decode(jobOf(all))).toBe(true);
+});
+
+test('groups of chunks of the usual sizes are decoded into the same memory', async () => {
+  const group = async (bytes: number): Promise<Part> => {
+    const plain = Buffer.alloc(bytes, 'row ');
+    return {plain, stored: await compress(plain, {level: 1}), encoding: chunkEncodings.zstd};
+  };
+  const decoder = new GroupDecoder(3 * mebi);
+  const memories = new Set<ArrayBufferLike>();
+  for (const bytes of [3 * mebi, mebi, 2.5 * mebi, 3 * mebi]) {
+    const {chunks, release} = (await decoder.decode(jobOf([await group(bytes)])))!;
+    memories.add(chunks[0]!.buffer);
+    expect(chunks.map(({length}) => length)).toEqual([bytes]);
+    release!();
+  }
+  expect(memories.size).toBe(1);
 });
 
 test('two chunks can have one base', async () => {
