@@ -102,6 +102,10 @@ test('diff counts rows by table, prints them, and names what changed in the sche
   expect(live.stdout).toBe(
     'table   added  changed  deleted\nlog         1        0        0\norders      1        1        1\n',
   );
+  const [only] = await backupsOf(desk);
+  for (const short of [['c', 'now'], [`c/${only}`], [`c/${only}`, 'now']]) {
+    expect((await desk.bkp('diff', ...short)).stdout, short.join(' ')).toBe(live.stdout);
+  }
   await new Promise((done) => setTimeout(done, 1100));
   await desk.sqlWait('BACKUP c INCREMENTAL');
   const [full, increment] = await backupsOf(desk);
@@ -116,6 +120,7 @@ test('diff counts rows by table, prints them, and names what changed in the sche
     {table: 'odd, "table', state: 'kept', added: 0, changed: 0, deleted: 0, schema: []},
     {table: 'orders', state: 'kept', added: 1, changed: 1, deleted: 1, schema: []},
   ]);
+  expect((await desk.bkp('diff', `c/${full}`, increment!, '--format', 'json')).stdout).toBe(stored.stdout);
   const rows = await desk.bkp('diff', 'c', full!, 'latest', '--table', 'Orders', '--rows');
   expect(rows.stdout.trim().split('\n').sort()).toEqual([
     '{"table":"orders","change":"added","row":{"id":5,"note":null,"amount":2.0,"raw":null,"twice":10}}',

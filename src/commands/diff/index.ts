@@ -9,7 +9,7 @@ export function command(deps: CommandDeps, run = runDiff): Command {
       'Show how many rows of each table were added, changed and deleted between two backups of a collection, or ' +
         'between a backup and the database now, and how the tables themselves changed.',
     )
-    .argument('<collection>', 'name of the collection')
+    .argument('<collection>', 'name of the collection, or of one of its backups')
     .argument('[from]', 'backup or time; default: the newest backup')
     .argument('[to]', 'backup or time, or now: the database; default: now')
     .option(
@@ -26,6 +26,7 @@ export function command(deps: CommandDeps, run = runDiff): Command {
         'bkp diff shop',
         "bkp diff shop '2026-11-20' '2026-11-21 12:00'",
         'bkp diff shop 20261121120000Z now --table orders --rows',
+        'bkp diff shop/20261121120000Z now',
       ]),
     )
     .action(

@@ -21,7 +21,8 @@ export type DiffOptions = {
 const nowWord = 'now';
 
 export async function runDiff(deps: CommandDeps, options: DiffOptions): Promise<void> {
-  const {collection, from, to = nowWord, table: tables, rows, format} = options;
+  const {collection, table: tables, rows, format} = options;
+  const {from, to = nowWord} = sides(options);
   const {stdout} = deps;
   const found: TableDifference[] = [];
   const request = {before: {collection, point: from}, after: to === nowWord ? undefined : to, tables};
@@ -47,6 +48,12 @@ export async function runDiff(deps: CommandDeps, options: DiffOptions): Promise<
   if (rows)
     for (const {table, schema} of other) for (const phrase of schema) deps.warn(printable(`${table}: ${phrase}`));
   if (format === 'pretty') deps.stderr.write(`${summary(found.length, other.length)}\n`);
+}
+
+/** `shop now` and `shop/20261121120000Z now` leave out what the other words say. */
+function sides({collection, from, to}: DiffOptions): Pick<DiffOptions, 'from' | 'to'> {
+  const isNamed = from === nowWord || collection.includes('/');
+  return isNamed && to === undefined ? {to: from} : {from, to};
 }
 
 const differs = ({state, added, changed, deleted, schema}: TableDifference) =>
