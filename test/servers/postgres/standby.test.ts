@@ -102,3 +102,17 @@ test('changes that logical replication applies are in the increments of the subs
     for (const table of ['t', 'other']) expect(await target.rows(table)).toEqual(await publisher.rows(table));
   }
 });
+
+test('logs are trimmed where a publication is for all tables', async () => {
+  const database = await databaseWith(
+    `CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE two (a int, b text, PRIMARY KEY (a, b));
+    CREATE PUBLICATION p FOR ALL TABLES`,
+  );
+  const full = await takeFull(database.source, {tables: ['public.t', 'public.two'], track: {owner: 'c'}});
+  await database.exec("INSERT INTO t VALUES (1), (1 + 1); INSERT INTO two VALUES (1, 'x')");
+  const {mark} = await takeIncrement(database.source, 'c', full);
+  await database.source.acknowledge('c', mark!);
+  const logs = await database.rows("(SELECT relname FROM pg_class WHERE relname ~ '^log_[0-9]+$')");
+  expect(logs).toHaveLength(2);
+  for (const log of logs) expect(await database.rows(`_bkp.${log.slice(1, -1)}`)).toEqual([]);
+});

@@ -25,6 +25,8 @@ export async function recordPlan(
   {plan, told}: {plan: string; told: readonly string[]},
 ): Promise<void> {
   await connection.run(`CREATE TABLE ${planIn(schema)} (plan text, told text, pid int, begun text);
+    -- Without it, a publication FOR ALL TABLES keeps rows from being changed.
+    ALTER TABLE ${planIn(schema)} REPLICA IDENTITY FULL;
     CREATE TABLE ${doneIn(schema)} (name text PRIMARY KEY, rows bigint NOT NULL, hash text NOT NULL)`);
   await connection.rows(`INSERT INTO ${planIn(schema)} SELECT $1, $2, own.* FROM (${ownSession}) own`, [
     planText(plan),

@@ -8,6 +8,7 @@ import {type Moves, moveKey, rewrite} from '../schema/rewrite.ts';
 import {RunningContent} from '../segments/content.ts';
 import {readRows} from '../segments/read-rows.ts';
 import type {LateRows} from './late-rows.ts';
+import {withReplicaIdentity} from './replica-identity.ts';
 import {isPrimaryKey, type StoredTable, sqlOf} from './stored.ts';
 
 const segmentBytes = 1024 * 1024;
@@ -73,10 +74,12 @@ export class TableLoad {
     await connection.run('ANALYZE pg_temp.bkp_keys');
     const removed = `DELETE FROM ${onlyOf(this.table.kind)}${this.name} t USING pg_temp.bkp_keys d
       WHERE ${sameKey(key)} RETURNING ${columnList(columns, 't.')}`;
-    for await (const {bytes, release} of readRows(connection, removed, {segmentBytes})) {
-      this.content.remove(bytes);
-      release();
-    }
+    await withReplicaIdentity(connection, this.name, async () => {
+      for await (const {bytes, release} of readRows(connection, removed, {segmentBytes})) {
+        this.content.remove(bytes);
+        release();
+      }
+    });
     return rows;
   }
 

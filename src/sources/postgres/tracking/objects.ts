@@ -55,13 +55,17 @@ const rowTriggerOf = ({oid, isPartitioned}: TrackedTable) => (isPartitioned ? `"
 export const logOf = (oid: number) => `_bkp.log_${oid}`;
 export const logColumns = (key: readonly KeyColumn[]) => key.map((_, at) => `k${at}`).join(', ');
 
-/** Creates the log of one table. */
+/**
+ * Creates the log of one table. Where a publication is FOR ALL TABLES, the server refuses to delete rows of a table
+ * that has no replica identity: the log could not be trimmed.
+ */
 export function logObject({oid, name, key}: TrackedTable): string {
   const log = logOf(oid);
   const parts = key.map(({name: part, logged}, at) => `${quoteIdent(part)}::${logged.type} AS k${at}`).join(', ');
   return `
 CREATE TABLE ${log} AS SELECT ${parts} FROM ONLY ${name} WHERE false;
 ALTER TABLE ${log} ADD COLUMN x xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id();
+ALTER TABLE ${log} REPLICA IDENTITY FULL;
 CREATE TRIGGER guard BEFORE DELETE OR UPDATE ON ${log} FOR EACH ROW EXECUTE FUNCTION _bkp.guard();
 CREATE TRIGGER guard_t BEFORE TRUNCATE ON ${log} FOR EACH STATEMENT EXECUTE FUNCTION _bkp.guard();`;
 }
