@@ -2,7 +2,7 @@ import {createHash} from 'node:crypto';
 import {TakeRows} from '../../take-rows.ts';
 import {varintAt, varintEnd} from './big-endian.ts';
 import type {Extracted} from './page-files.ts';
-import {HeldRecords, keyRecordEnd, releaseOf} from './records.ts';
+import {HeldRecords, keyRecordEnd} from './records.ts';
 
 /** A chunk, with what identifies its first record. */
 export type KeyChunk = {bytes: Uint8Array; records: number; first: string; release: () => void};
@@ -79,11 +79,11 @@ export class KeyChunks {
   }
 
   #take(length: number, records: number): KeyChunk {
-    const bytes = this.#held.take(length, records);
+    const {bytes, release} = this.#held.take(length, records);
     this.#isFirst = false;
     this.bytes += length;
     this.records += records;
-    return {bytes, records, first: identityOf(bytes, this.#hashed), release: releaseOf(bytes)};
+    return {bytes, records, first: identityOf(bytes, this.#hashed), release};
   }
 }
 

@@ -1,3 +1,4 @@
+import {once} from '../../../lib/once.ts';
 import {ThreadPool} from '../../../lib/thread-pool.ts';
 import {TakeRows} from '../../take-rows.ts';
 import {marksOf, memoryPages, mostMemoryPages, outputOf} from './extract-memory.ts';
@@ -123,13 +124,4 @@ function checked(answer: PageAnswer): Extraction {
     case 'failure':
       throw Object.assign(new Error(answer.message), {code: answer.code});
   }
-}
-
-function once(action: () => void): () => void {
-  let isDone = false;
-  return () => {
-    if (isDone) return;
-    isDone = true;
-    action();
-  };
 }

@@ -1,5 +1,5 @@
 import type {Extracted} from './page-files.ts';
-import {HeldRecords, recordRowid, releaseOf, rowidRecordEnd} from './records.ts';
+import {HeldRecords, recordRowid, rowidRecordEnd} from './records.ts';
 
 /** A chunk, with the upper end of its range of rowids. */
 export type RowidChunk = {bytes: Uint8Array; records: number; upTo: bigint; release: () => void};
@@ -53,7 +53,6 @@ export class RowidChunks {
   }
 
   #take(length: number, upTo: bigint, records = this.#held.records): RowidChunk {
-    const bytes = this.#held.take(length, records);
-    return {bytes, records, upTo, release: releaseOf(bytes)};
+    return {...this.#held.take(length, records), records, upTo};
   }
 }

@@ -1,5 +1,6 @@
 import {expect, test} from 'vitest';
 import {KeyChunks} from '../../../../src/sources/sqlite/pages/key-chunks.ts';
+import {HeldRecords} from '../../../../src/sources/sqlite/pages/records.ts';
 import {RowidChunks} from '../../../../src/sources/sqlite/pages/rowid-chunks.ts';
 import {rowidRanges} from '../../../../src/sources/sqlite/pages/rowid-ranges.ts';
 import {leastRowid, mostRowid} from '../../../../src/sources/sqlite/pages/walk.ts';
@@ -216,4 +217,34 @@ test('a chunk of keys that begins because of its size has two records as well', 
 test('a key of more than a mebibyte means rows', () => {
   const keys = [record(10), record(mebibyte + 1), record(10)].map((bytes) => ({bytes, qualifies: false}));
   expect(() => keyChunks(keys, new Random(2))).toThrow(TakeRows);
+});
+
+test('the memory of a chunk is used again when it is released, and by one chunk only', () => {
+  const held = new HeldRecords();
+  const chunkOf = (bytes: number, rest = 0) => {
+    held.add(Buffer.alloc(bytes, 1), 1);
+    if (rest > 0) held.add(Buffer.alloc(rest, 2), 1);
+    return held.take(bytes, 1);
+  };
+  const one = chunkOf(1000, 500);
+  expect(held.bytes).toEqual(new Uint8Array(Buffer.alloc(500, 2)));
+  expect(held.records).toBe(1);
+  const rest = held.take(500, 1);
+  expect(one.bytes).toEqual(new Uint8Array(Buffer.alloc(1000, 1)));
+  expect(rest.bytes).toEqual(new Uint8Array(Buffer.alloc(500, 2)));
+  one.release();
+  one.release();
+  const [two, three] = [chunkOf(700), chunkOf(800)];
+  expect(two.bytes.buffer).toBe(one.bytes.buffer);
+  expect(three.bytes.buffer).not.toBe(two.bytes.buffer);
+  expect(three.bytes.buffer).not.toBe(rest.bytes.buffer);
+  // Small chunks do not take the memory of large ones, and the largest have memory of their own, which is freed.
+  const large = chunkOf(2 * mebibyte);
+  large.release();
+  expect(chunkOf(900).bytes.buffer).not.toBe(large.bytes.buffer);
+  expect(chunkOf(3 * mebibyte).bytes.buffer).toBe(large.bytes.buffer);
+  const largest = chunkOf(5 * mebibyte);
+  expect(largest.bytes.length).toBe(5 * mebibyte);
+  largest.release();
+  expect(largest.bytes.length).toBe(0);
 });
