@@ -3,7 +3,7 @@ import {chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync}
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {expect, onTestFinished, test} from 'vitest';
-import type {Snapshot, TableSource} from '../../../src/sources/index.ts';
+import type {Snapshot, SnapshotOptions, TableSource} from '../../../src/sources/index.ts';
 import {definitionsHash} from '../../../src/sources/postgres/catalog/definitions.ts';
 import {connect} from '../../../src/sources/postgres/connection/connect.ts';
 import type {Connection} from '../../../src/sources/postgres/connection/connection.ts';
@@ -266,7 +266,7 @@ type Parts = Pick<Snapshot, 'schemas' | 'objects' | 'database'> & {notices: read
 
 async function partsOf(
   source: TableSource,
-  options: {tables: readonly string[]; objects?: boolean; omitIndexes?: boolean},
+  options: Pick<SnapshotOptions, 'tables' | 'objects' | 'omitIndexes' | 'whole'>,
   before?: Parts,
 ): Promise<Parts> {
   const notices: string[] = [];
@@ -285,6 +285,28 @@ const shop = `
   CREATE SEQUENCE alone; CREATE SEQUENCE shared; ALTER TABLE line ALTER item SET DEFAULT nextval('shared');
   CREATE VIEW shown AS SELECT v FROM item; CREATE PUBLICATION told;`;
 const shopTables = ['public.item', 'public.line'];
+
+test.each([15, 18] as const)('a function that was changed after its column or key is named (%i)', async (version) => {
+  const database = await emptyDatabase(clusters[version]());
+  const twice = (text: string) =>
+    `CREATE OR REPLACE FUNCTION f(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN ${text}; END'`;
+  await database.exec(`${twice('$1')};
+    CREATE TABLE made (id int PRIMARY KEY, g int GENERATED ALWAYS AS (f(id)) STORED);
+    CREATE TABLE parted (id int) PARTITION BY LIST (f(id)); CREATE TABLE one PARTITION OF parted FOR VALUES IN (1);
+    INSERT INTO made VALUES (1); INSERT INTO parted VALUES (1)`);
+  const source = database.with({pgBin: watchedPrograms(clusters[version](), database).pgBin});
+  onTestFinished(() => source.close());
+  const options = {tables: ['public.made', 'public.parted'], whole: ['public.parted']};
+  const first = await partsOf(source, options);
+  expect(first.notices).toEqual([]);
+  await database.exec(twice('$1 + 1'));
+  const second = await partsOf(source, options, first);
+  const column = 'column g of public.made calls public.f(integer)';
+  const key = 'key of the partitions of public.parted calls public.f(integer)';
+  expect(second.notices).toEqual([expect.stringContaining(`${column}; ${key}`)]);
+  // An increment says it again.
+  expect((await partsOf(source, options, second)).notices).toEqual(second.notices);
+});
 
 test('as long as no definition changes, the schema before is taken over, with values of now', async () => {
   const cluster = clusters[18]();

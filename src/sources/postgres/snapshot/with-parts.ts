@@ -19,6 +19,7 @@ import {objectsAfter, sharedText, tableSchemasOf} from '../schema/table-schema.t
 import {type BeginOptions, beginSnapshot, heldBy} from './begin.ts';
 import {tellHiddenReads} from './hidden-reads.ts';
 import {type Partitions, partitionsOf} from './partitions.ts';
+import {tellReplacedFunctions} from './replaced-functions.ts';
 import {requireClosed} from './require-closed.ts';
 import {requireUniqueRows} from './unique-rows.ts';
 
@@ -96,6 +97,7 @@ async function beginAnew(
   );
   await requireClosed(connection, {selection, gaps, notice: tell});
   await tellHiddenReads(connection, relations, {withViews: objects, notice: tell});
+  await tellReplacedFunctions(connection, relations, tell);
   const names = new Map(relations.map(({oid, name}) => [oid, name]));
   const nameOf = (oid: number) => names.get(oid)!;
   const tables = relations.map((relation) => {
