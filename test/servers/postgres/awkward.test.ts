@@ -2,7 +2,7 @@ import {execFileSync} from 'node:child_process';
 import {join} from 'node:path';
 import {describe, expect, onTestFinished, test} from 'vitest';
 import {postgresPrograms} from '../../../scripts/servers.js';
-import {restore, takeFull} from '../../sources/layers.ts';
+import {fillStaging, restore, takeFull} from '../../sources/layers.ts';
 import {awkwardChanges, awkwardSchema, awkwardTables, untracked} from './awkward.ts';
 import {type Cluster, clusterOfFile, type TestDatabase} from './cluster.ts';
 
@@ -40,6 +40,27 @@ test.each([15, 16] as const)('a backup of PostgreSQL %i restores into a server o
   await database.exec(awkwardSchema);
   await restore(target.source, await takeFull(database.source, {tables: awkwardTables}));
   await expectSame({cluster: to, database: target}, {cluster: from, database});
+});
+
+test('a server that is older than the backup is named, also where it refuses what it does not know', async () => {
+  const [database, target] = [await versions[18]().create(), await versions[15]().create()];
+  onTestFinished(async () => {
+    await database.close();
+    await target.close();
+  });
+  await database.exec(`CREATE TABLE plain (id int PRIMARY KEY); INSERT INTO plain VALUES (1);
+    CREATE TABLE newer (id int PRIMARY KEY, twice int GENERATED ALWAYS AS (id * 2) VIRTUAL)`);
+  const newer = await takeFull(database.source, {tables: ['public.newer']});
+  await expect(restore(target.source, newer)).rejects.toMatchObject({
+    cause: expect.stringContaining('the server is PostgreSQL 15, the backup is of 18'),
+    next: expect.stringContaining('PostgreSQL 18 or newer'),
+  });
+  const notices: string[] = [];
+  const staging = await fillStaging(target.source, await takeFull(database.source, {tables: ['public.plain']}));
+  await staging.publish({notice: (text) => notices.push(text)});
+  await staging.discard();
+  expect(notices).toEqual([expect.stringMatching(/^the backup is of PostgreSQL 18 and the server is 15:/)]);
+  expect(await target.rows('public.plain')).toEqual(['(1)']);
 });
 
 describe.each([15, 16, 18] as const)('tables of every kind, PostgreSQL %i', (major) => {

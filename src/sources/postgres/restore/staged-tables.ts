@@ -27,6 +27,7 @@ import {keepLate} from './late-rows.ts';
 import {createLater, recordLater, runOrLeave} from './later.ts';
 import {LeftOut} from './left-out.ts';
 import {madeIn, recordMade} from './made.ts';
+import {olderNotice, olderServer, refusedByOlder} from './older-server.ts';
 import {type Limits, newNames, type PublishOptions, type TableStatement} from './publish.ts';
 import {closeRests, openRests} from './rest-partitions.ts';
 import {createShared, neededShared, setSequence} from './shared.ts';
@@ -64,6 +65,8 @@ export type StagedTablesInput = {
   plan?: string | undefined;
 };
 
+type CreateLimits = Partial<Limits> & Pick<Limits, 'lockTimeoutSeconds'>;
+
 /**
  * Tables in schemas of their own: what is created there, in which order, and what has to wait until the tables have
  * their names.
@@ -87,6 +90,7 @@ export class StagedTables {
   /** What is created before and among the tables. */
   readonly #shared: readonly SharedObject[];
   readonly #searchPath: string | undefined;
+  readonly #older: ReturnType<typeof olderServer>;
   /** Those that what is created with the tables may call. */
   #looking: LookingFunctions | undefined;
 
@@ -95,6 +99,7 @@ export class StagedTables {
     this.#mode = mode;
     this.#plan = plan;
     this.#searchPath = searchPathOf(database);
+    this.#older = olderServer(connection, database);
     const tables = storedTables(schemas);
     this.tables = new Map(tables.map((table) => [table.name, table]));
     this.targets = storedTables(published);
@@ -120,7 +125,14 @@ export class StagedTables {
   }
 
   /** Creates the empty tables, and what they need, in a transaction of the caller. */
-  async create(limits: Partial<Limits> & Pick<Limits, 'lockTimeoutSeconds'> = {lockTimeoutSeconds: 30}): Promise<void> {
+  async create(limits: CreateLimits = {lockTimeoutSeconds: 30}): Promise<void> {
+    const older = this.#older;
+    if (older === undefined) return this.#create(limits);
+    this.told.push(olderNotice(older));
+    await this.#create(limits).catch((error) => Promise.reject(refusedByOlder(error, older)));
+  }
+
+  async #create(limits: CreateLimits): Promise<void> {
     const connection = this.#connection;
     await fixSettings(connection, limits);
     await connection.run('SET LOCAL check_function_bodies = off; SET LOCAL client_min_messages = error');
