@@ -100,6 +100,17 @@ export class HeldDomains {
     return found.length > 0;
   }
 
+  /** Does work that is rolled back if it fails; then what gave way in it is there again. */
+  async keepOnFailure(work: () => Promise<void>): Promise<void> {
+    const before = this.#broken.length;
+    try {
+      await work();
+    } catch (error) {
+      this.#broken.splice(before);
+      throw error;
+    }
+  }
+
   /** Adds what gave way, for new values. */
   async hold(leftOut: LeftOut): Promise<void> {
     for (const {check, called, commenting, error} of this.#broken) {

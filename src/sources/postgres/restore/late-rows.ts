@@ -8,7 +8,9 @@ import {type LookingFunctions, typeKey} from '../schema/looking-functions.ts';
 import {freeColumns} from './free-columns.ts';
 import type {HeldDomains} from './held-domains.ts';
 import {onSomePath} from './later.ts';
+import type {MissingContent} from './left-out.ts';
 import {generatedFrom} from './looking-parts.ts';
+import {callsOwnFunctions, fillRefused} from './refused-rows.ts';
 import {withSilentTriggers} from './silenced.ts';
 import type {StoredTable} from './stored.ts';
 
@@ -25,7 +27,8 @@ export type LateRows = {
 /**
  * A value of type `regclass` can be read when there is a table of that name, which is not so before all tables are
  * published. So it is with a value whose domain has a check that looks at another table, and with generated columns
- * that do. Until then the rows are in a table like the staged one, but such a value is text, or has no domain.
+ * that do. Until then the rows are in a table like the staged one, but such a value is text, or has no domain. Rows
+ * that a function of a generated column or of the key of partitions may refuse wait there too.
  * @param staged the table, and the one to create: qualified names, and the oid of the first
  * @returns undefined for a table whose rows can come at once
  */
@@ -40,7 +43,7 @@ export async function keepLate(
   const typed = hasNone ? new Map<string, string>() : await freeColumns(connection, {oid}, waits);
   const after = looking && (await generatedFrom(connection, looking, {oid}));
   const free = new Map([...typed, ...[...named.keys()].map((name) => [name, 'text'] as const)]);
-  if (free.size === 0 && after === undefined) return undefined;
+  if (free.size === 0 && after === undefined && !(await callsOwnFunctions(connection, {oid}))) return undefined;
   const {columns} = await columnsOf(connection, oid);
   const list = columns.map(({name}) => {
     const type = free.get(name);
@@ -55,6 +58,7 @@ export async function keepLate(
 }
 
 type Filled = {rows: LateRows; target: StoredTable};
+type Failed = {one: Filled; error: BkpError};
 
 /**
  * Fills published tables with their rows. A table whose rows need those of another one comes after it.
@@ -64,19 +68,26 @@ type Filled = {rows: LateRows; target: StoredTable};
 export async function fillLate(
   connection: Connection,
   tables: readonly Filled[],
-  {searchPath, held}: {searchPath: string | undefined; held: HeldDomains},
+  {searchPath, held, missing}: {searchPath: string | undefined; held: HeldDomains; missing: MissingContent | undefined},
 ): Promise<void> {
-  const fillOne = async (one: Filled): Promise<void> => {
+  const fillOne = async (one: Filled, without: ReadonlySet<string> = new Set()): Promise<void> => {
     try {
-      await onSomePath(connection, searchPath, () => fill(connection, one));
+      await onSomePath(connection, searchPath, () => fill(connection, one, without));
     } catch (error) {
       if (!(await held.giveWay(error))) throw error;
-      await fillOne(one);
+      await fillOne(one, without);
     }
+  };
+  const fillSome = async (failed: readonly Failed[]): Promise<Filled | undefined> => {
+    for (const {one, error} of failed) {
+      const fill = (without: ReadonlySet<string>) => held.keepOnFailure(() => fillOne(one, without));
+      if (await fillRefused(connection, {target: one.target, error, fill, missing})) return one;
+    }
+    return undefined;
   };
   let left = inOrderOfReading(tables);
   while (left.length > 0) {
-    const failed: {one: Filled; error: unknown}[] = [];
+    const failed: Failed[] = [];
     for (const one of left) {
       await fillOne(one).catch((error: unknown) => {
         if (!(error instanceof BkpError) || error.context.sqlState === undefined || error.retryable) throw error;
@@ -84,8 +95,12 @@ export async function fillLate(
       });
     }
     const [first] = failed;
-    if (first !== undefined && failed.length === left.length) throw unfit(first.one.target, first.error as BkpError);
-    left = failed.map(({one}) => one);
+    // What fails may need the rows of another table, so nothing gives way before that.
+    const given = failed.length === left.length ? await fillSome(failed) : undefined;
+    if (first !== undefined && failed.length === left.length && given === undefined) {
+      throw unfit(first.one.target, first.error);
+    }
+    left = failed.map(({one}) => one).filter((one) => one !== given);
   }
 }
 
@@ -101,10 +116,10 @@ function inOrderOfReading(tables: readonly Filled[]): readonly Filled[] {
   return [...order];
 }
 
-async function fill(connection: Connection, {rows, target}: Filled): Promise<void> {
+async function fill(connection: Connection, {rows, target}: Filled, without: ReadonlySet<string>): Promise<void> {
   const name = qualified(target.schema, target.table);
   const oid = Number(await connection.value('SELECT $1::text::regclass::oid', [name]));
-  const {columns} = await columnsOf(connection, oid);
+  const columns = (await columnsOf(connection, oid)).columns.filter((column) => !without.has(column.name));
   const kinds = await kindsOf(connection, oid);
   const domains = await columnsOfDomains(connection, oid);
   const values = columns.map(({name: column, type}) => {
@@ -126,7 +141,9 @@ async function fill(connection: Connection, {rows, target}: Filled): Promise<voi
 
 function unfit(target: StoredTable, error: BkpError): BkpError {
   return new BkpError('PRECONDITION', `the rows of ${target.name} do not fit: ${serverWords(error)}`, {
-    cause: 'its columns name or look at other objects, and all of them must exist under the names of the backup',
+    cause:
+      'its columns name or look at other objects, and all of them must exist under the names of the backup; ' +
+      'or a function that was changed since refuses the rows',
     next: 'create what is missing, or restore the other tables: RESTORE … TABLE a, TABLE b',
     context: {table: target.name},
   });

@@ -126,7 +126,7 @@ export async function publishInTransaction(
     return rows === undefined ? [] : [{rows, target: targetOf(table)}];
   });
   const held = new HeldDomains(connection, domainsIn(await madeIn(connection, options.schema)));
-  await fillLate(connection, unfilled, {searchPath: options.searchPath, held});
+  await fillLate(connection, unfilled, {searchPath: options.searchPath, held, missing: options.missing});
   const published = (sql: string) => rewrite(sql, new Map(), newNames(tables, targets));
   const lateKeys = outside.filter(({table}) => late.has(table.name));
   for (const one of [...options.waiting, ...lateKeys]) await addOutside(one, published);

@@ -34,7 +34,7 @@ export async function tellReplacedFunctions(
   const more = rows.length > mostNamed ? ` (and ${rows.length - mostNamed} more)` : '';
   notice(
     `a function was changed after what calls it was made: ${shown.join('; ')}${more}. A restore calls it again: ` +
-      'it may give other values, place rows otherwise, or fail where the function refuses a row; ' +
+      'values may be others, and rows in another partition; a column that it refuses comes back without values; ' +
       "VERIFY … WITH (LEVEL='restore') tries it",
   );
 }

@@ -1,0 +1,133 @@
+import type {BkpError} from '../../../errors/index.ts';
+import {formatCount} from '../../../lib/figures.ts';
+import {columnList, columnsOf} from '../catalog/columns.ts';
+import {members} from '../catalog/relations.ts';
+import type {Connection} from '../connection/connection.ts';
+import {serverWords} from '../connection/errors.ts';
+import {qualified, quoteIdent} from '../connection/quote.ts';
+import {isOfStatement} from './later.ts';
+import type {MissingContent} from './left-out.ts';
+import {openRests} from './rest-partitions.ts';
+import type {StoredTable} from './stored.ts';
+
+// A stored generated column and the key of partitions are evaluated again for each row that comes. If a function in
+// them was replaced since the rows were written, it may refuse them. Then the table changes, and the rows come back.
+
+/** What the user made, and no extension. Below this number is what the server came with. */
+const isOwn = (depend: string) => `${depend}.refobjid >= 16384
+  AND ${depend}.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_opclass'::regclass)
+  AND NOT EXISTS (SELECT FROM pg_depend e
+    WHERE e.classid = ${depend}.refclassid AND e.objid = ${depend}.refobjid AND e.deptype = 'e')`;
+
+/** Whether a stored generated column or the key of partitions of a table calls a function of the user. */
+export async function callsOwnFunctions(connection: Connection, table: {oid: number}): Promise<boolean> {
+  const found = await connection.value(
+    `WITH ${members([table])}
+    SELECT EXISTS (SELECT FROM member m JOIN pg_attrdef f ON f.adrelid = m.oid
+        JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum AND a.attgenerated = 's'
+        JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid WHERE ${isOwn('d')})
+      OR EXISTS (SELECT FROM member m JOIN pg_partitioned_table p ON p.partrelid = m.oid
+        JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = m.oid WHERE ${isOwn('d')})`,
+  );
+  return found === 't';
+}
+
+type Refused = {
+  target: StoredTable;
+  error: BkpError;
+  /** Gives the published table its rows, without those columns. */
+  fill: (without: ReadonlySet<string>) => Promise<void>;
+  missing: MissingContent | undefined;
+};
+
+/**
+ * Gives a published table the rows that it refused: in partitions of their own, or without the values of a generated
+ * column, which is a plain one then.
+ * @returns whether they came; if not, the transaction is as before
+ */
+export async function fillRefused(connection: Connection, refused: Refused): Promise<boolean> {
+  const {target, error, fill, missing} = refused;
+  const name = qualified(target.schema, target.table);
+  const oid = Number(await connection.value('SELECT $1::text::regclass::oid', [name]));
+  const rests = {name, rests: `${quoteIdent(target.schema)}.bkp_rest_${oid}`};
+  const generated = await generatedOf(connection, oid);
+  const sets = [...generated.map((one) => [one]), ...(generated.length > 1 ? [generated] : [])];
+  const isAboutPartitions = error.context.sqlState === '23514';
+  const ways = isAboutPartitions ? [[], ...sets] : sets;
+  for (const columns of ways) {
+    const isFilled = await attempt(connection, async () => {
+      if (isAboutPartitions) await openRests(connection, rests);
+      for (const {column, isNotNull} of columns) {
+        const alter = `ALTER TABLE ${name} ALTER ${quoteIdent(column)}`;
+        await connection.run(`${alter} DROP EXPRESSION`);
+        if (isNotNull) await connection.run(`${alter} DROP NOT NULL`);
+      }
+      await fill(new Set(columns.map(({column}) => column)));
+    });
+    if (!isFilled) continue;
+    for (const {column, expression} of columns) {
+      const mend = `UPDATE ${name} SET ${quoteIdent(column)} = ${expression};`;
+      const why = `${serverWords(error)}; it is a plain column now, and NULL in all rows: ${mend} computes its values`;
+      missing?.({name: `the values of the generated column ${column} of ${target.name}`, why});
+    }
+    if (isAboutPartitions) await tellRests(connection, {...refused, name, oid, start: rests.rests});
+    return true;
+  }
+  return false;
+}
+
+async function attempt(connection: Connection, work: () => Promise<void>): Promise<boolean> {
+  await connection.run('SAVEPOINT refused');
+  try {
+    await work();
+    await connection.run('RELEASE SAVEPOINT refused');
+    return true;
+  } catch (error) {
+    if (!isOfStatement(error)) throw error;
+    await connection.run('ROLLBACK TO SAVEPOINT refused; RELEASE SAVEPOINT refused');
+    return false;
+  }
+}
+
+async function generatedOf(connection: Connection, oid: number) {
+  const rows = await connection.rows(
+    `SELECT a.attname, pg_get_expr(f.adbin, f.adrelid), a.attnotnull FROM pg_attrdef f
+      JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum AND a.attgenerated = 's'
+      WHERE f.adrelid = $1 AND EXISTS (SELECT FROM pg_depend d
+        WHERE d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid AND ${isOwn('d')})
+      ORDER BY a.attnum`,
+    [oid],
+  );
+  return rows.map(([column, expression, notNull]) => ({
+    column: column!,
+    expression: expression!,
+    isNotNull: notNull === 't',
+  }));
+}
+
+/** Drops the partitions that stayed empty, and tells of the others. */
+async function tellRests(
+  connection: Connection,
+  {target, error, missing, name, oid, start}: Refused & {name: string; oid: number; start: string},
+): Promise<void> {
+  const rows = await connection.rows(
+    `SELECT relid::regclass FROM pg_partition_tree($1) JOIN pg_class c ON c.oid = relid
+      WHERE starts_with(c.relname, $2) ORDER BY 1`,
+    [oid, start.slice(start.lastIndexOf('.') + 1)],
+  );
+  const list = columnList((await columnsOf(connection, oid)).columns);
+  for (const [rest] of rows) {
+    const count = Number(await connection.value(`SELECT count(*) FROM ${rest}`));
+    if (count === 0) {
+      await connection.run(`DROP TABLE ${rest}`);
+      continue;
+    }
+    const mend =
+      `WITH moved AS (DELETE FROM ${rest} RETURNING ${list}) ` +
+      `INSERT INTO ${name} (${list}) OVERRIDING SYSTEM VALUE SELECT ${list} FROM moved;`;
+    missing?.({
+      name: `the partition of ${formatCount(count, 'row')} of ${target.name}`,
+      why: `${serverWords(error)}; they are in ${rest}, and when the function is mended, ${mend} moves them`,
+    });
+  }
+}
