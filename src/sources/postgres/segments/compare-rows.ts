@@ -2,7 +2,6 @@ import type {StoredRows, TableContent} from '../../source.ts';
 import {columnList, type TableColumns} from '../catalog/columns.ts';
 import type {Connection} from '../connection/connection.ts';
 import {measure, RunningContent} from './content.ts';
-import {keyOf, linesOf} from './copy-text.ts';
 import type {Differences} from './differences.ts';
 import {readInOrder} from './in-order.ts';
 import {type Measured, type ReadCuts, rangeCondition, usableRanges} from './ranges.ts';
@@ -55,12 +54,12 @@ export async function compareRows(table: TableToCompare, differences: Difference
   for (const range of unchanged) content.addMeasured(range.measured!);
   const changed = ranges.filter((range) => !unchanged.has(range));
   let fits = true;
-  const ahead: {before: Promise<readonly Uint8Array[]>; now: readonly Uint8Array[]}[] = [];
+  const ahead: {before: Promise<readonly Uint8Array[] | undefined>; now: readonly Uint8Array[]}[] = [];
   const aheadBytes = () => ahead.reduce((sum, {now}) => sum + lengthOf(now), 0);
   const compareFirst = async () => {
     const {before, now} = ahead.shift()!;
     const known = await before;
-    fits &&= lengthOf(known) <= mostRangeBytes && differences.add(known, now);
+    fits &&= known !== undefined && differences.add(known, now);
   };
   for await (const {range, now, measured} of readRanges(table, changed, () => fits)) {
     // What is being read is read to its end: only the end of the connection would stop the server.
@@ -82,9 +81,13 @@ export async function compareRows(table: TableToCompare, differences: Difference
   return fits ? content.content() : undefined;
 }
 
-async function segmentsOf(stored: StoredRows, segments: readonly number[]): Promise<readonly Uint8Array[]> {
+/** @returns undefined if they are too large to be collected */
+async function segmentsOf(stored: StoredRows, segments: readonly number[]): Promise<readonly Uint8Array[] | undefined> {
   const parts: Uint8Array[] = [];
-  for (const segment of segments) parts.push(await stored.segment(segment));
+  for (const segment of segments) {
+    parts.push(await stored.segment(segment));
+    if (lengthOf(parts) > mostRangeBytes) return undefined;
+  }
   return parts;
 }
 
@@ -179,23 +182,12 @@ async function* readRanges(
     while (ranges[at] !== range) yield end();
     if (segment === undefined) continue;
     content.addMeasured(measure(segment.bytes));
-    if (now !== undefined) now = lengthOf(now) > mostRangeBytes ? undefined : [...now, Buffer.from(segment.bytes)];
+    // A segment may be a single row, which PostgreSQL allows to be larger than the longest string.
+    if (now !== undefined && lengthOf(now) + segment.bytes.length > mostRangeBytes) now = undefined;
+    now?.push(Buffer.from(segment.bytes));
     segment.release();
   }
   while (at < ranges.length) yield end();
 }
 
 const lengthOf = (parts: readonly Uint8Array[]) => parts.reduce((sum, {length}) => sum + length, 0);
-
-/** The rows that the deltas of a backup leave, by their keys; a key without a row is deleted. */
-export async function appliedDeltas(
-  deltas: StoredRows['deltas'],
-  keyParts: number,
-): Promise<ReadonlyMap<string, string | undefined>> {
-  const rows = new Map<string, string | undefined>();
-  for (const {keys, rows: present} of deltas) {
-    for await (const bytes of keys) for (const key of linesOf(bytes)) rows.set(key, undefined);
-    for await (const bytes of present) for (const line of linesOf(bytes)) rows.set(keyOf(line, keyParts), line);
-  }
-  return rows;
-}

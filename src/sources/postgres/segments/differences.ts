@@ -1,4 +1,4 @@
-import type {DeltaStream, Segment} from '../../source.ts';
+import type {DeltaStream, Segment, StoredRows} from '../../source.ts';
 import {keyOf, linesOf} from './copy-text.ts';
 
 const segmentBytes = 1024 * 1024;
@@ -99,6 +99,38 @@ export class Differences {
   #fits(): boolean {
     return this.#rows.size <= Math.min(this.#options.mostKeys, mostKeys) && this.#bytes <= mostBytes;
   }
+}
+
+/**
+ * The rows that the deltas of a backup leave, by their keys; a key without a row is deleted. What a delta by reading
+ * collected always fits; the deltas of a log, of which a backup may have many, may not.
+ * @returns undefined if they are more than is kept in memory; no further segment is taken then
+ */
+export async function appliedDeltas(
+  deltas: StoredRows['deltas'],
+  keyParts: number,
+): Promise<ReadonlyMap<string, string | undefined> | undefined> {
+  const left = new Map<string, string | undefined>();
+  let bytes = 0;
+  const put = (key: string, line: string | undefined) => {
+    bytes += (line?.length ?? 0) - (left.get(key)?.length ?? 0) + (left.has(key) ? 0 : key.length);
+    left.set(copied(key), line === undefined ? undefined : copied(line));
+  };
+  const fits = () => left.size <= mostKeys && bytes <= mostBytes;
+  for (const {keys, rows} of deltas) {
+    for await (const part of keys) {
+      // Its lines are strings, which cannot be of any length.
+      if (part.length > 2 * mostBytes) return undefined;
+      for (const key of linesOf(part)) put(key, undefined);
+      if (!fits()) return undefined;
+    }
+    for await (const part of rows) {
+      if (part.length > 2 * mostBytes) return undefined;
+      for (const line of linesOf(part)) put(keyOf(line, keyParts), line);
+      if (!fits()) return undefined;
+    }
+  }
+  return left;
 }
 
 /** A part of a string keeps all of it in memory. */

@@ -20,9 +20,9 @@ import {whyUnwrittenRowsChange} from '../catalog/text-state.ts';
 import type {Connection} from '../connection/connection.ts';
 import {KeyOrderedRows} from '../segments/base-rows.ts';
 import {BlockOrderedRows} from '../segments/block-rows.ts';
-import {appliedDeltas, compareRows} from '../segments/compare-rows.ts';
+import {compareRows} from '../segments/compare-rows.ts';
 import {contentOf} from '../segments/content.ts';
-import {Differences} from '../segments/differences.ts';
+import {appliedDeltas, Differences} from '../segments/differences.ts';
 import {readCuts} from '../segments/ranges.ts';
 import type {TableToRead} from '../segments/table-to-read.ts';
 import {confirmMark, markRow, whyAllRows} from '../tracking/marks.ts';
@@ -57,6 +57,7 @@ export type OpenedSnapshot = {
   notice: SnapshotOptions['notice'];
 };
 
+const muchSince = ({rows}: StoredRows) => `much of it has changed since all ${rows} rows were taken`;
 const otherColumns = 'its columns, its key, their types or its partitions are not those of the backup before';
 
 /** One moment of a PostgreSQL database, seen by one transaction. */
@@ -181,13 +182,14 @@ export class PostgresSnapshot implements Snapshot {
     const xmin = mayLeaveUnread ? await newSince(leader, now, cuts) : undefined;
     const keyParts = columns.key.length;
     const earlier = await appliedDeltas(stored.deltas, keyParts);
+    if (earlier === undefined) return rebase(muchSince(stored));
     const differences = new Differences({keyParts, mostKeys, earlier});
     const from = fromOf(relation);
     const content = await compareRows(
       {leader, readers, from, columns, cuts, xmin, bytes, counted, stored},
       differences,
     );
-    if (content === undefined) return rebase(`much of it has changed since all ${stored.rows} rows were taken`);
+    if (content === undefined) return rebase(muchSince(stored));
     // Ranges are found by an index, which may be damaged and lack rows: the base finds out.
     if (content.rows !== (await this.countRows(table)))
       return rebase('the ranges of its key do not have all of its rows');
