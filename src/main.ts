@@ -12,7 +12,6 @@ import {
   renderErrorJson,
 } from './errors/index.ts';
 import {keepCompiledCode} from './lib/code-cache.ts';
-import {sharedBuiltins} from './lib/shared-builtins.ts';
 import {printableLines} from './lib/text.ts';
 import {wrappedError} from './lib/wrap.ts';
 
@@ -39,8 +38,6 @@ process.once('beforeExit', () => {
 
 try {
   const version = () => JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version;
-  // Before any code is compiled or found in the cache, which belongs to V8's flags. Only workers have many threads.
-  if (args[0] === 'worker') sharedBuiltins();
   const home = resolveHome({...process.env, ...givenHome(args)}, process.platform, userHome());
   keepCompiledCode({home: home.dir, folder: join(home.codeCacheDir, version())});
   // Loaded from here on, so that their compiled code is kept: this file imports as little as it can.
