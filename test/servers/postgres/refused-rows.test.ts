@@ -84,3 +84,51 @@ test('rows that a domain and a generated column refuse come back', async () => {
   ]);
   await expect(target.exec("INSERT INTO t VALUES (3, '{3}')")).rejects.toThrow('k');
 });
+
+test.each([15, 18] as const)('a table comes back whose primary key has a generated column (%i)', async (version) => {
+  const {database, target, missing} = await restored(
+    version,
+    `CREATE TABLE t (id int, g int GENERATED ALWAYS AS (id + 1) STORED, v text, PRIMARY KEY (g, id));
+     INSERT INTO t VALUES (1, DEFAULT, 'a'), (2, DEFAULT, 'b')`,
+    ['public.t'],
+  );
+  expect(await target.rows('t')).toEqual(await database.rows('t'));
+  expect(missing).toEqual([]);
+  await target.exec('INSERT INTO t (id) VALUES (7)');
+  expect(await target.rows('(SELECT g FROM t)')).toContain('(8)');
+});
+
+test.each([
+  ['raises', refusing],
+  ['gives one value', f('RETURN 1;')],
+])('a generated column of a primary key has its values if its function %s', async (_what, replaced) => {
+  const {database, target, missing} = await restored(
+    18,
+    `${f('RETURN $1;')} CREATE TABLE t (id int, g int GENERATED ALWAYS AS (f(id)) STORED PRIMARY KEY);
+     INSERT INTO t VALUES (1), (2); ${replaced}`,
+    ['public.t'],
+  );
+  expect(await target.rows('t')).toEqual(await database.rows('t'));
+  expect(missing.map(({name}) => name)).toEqual(['the expression of the generated column g of public.t']);
+});
+
+test('rows come back whose generated column meets a domain within, an operator, or is inherited', async () => {
+  const {database, target, missing} = await restored(
+    18,
+    `${f('RETURN $1;')} CREATE OPERATOR @@@ (RIGHTARG = int, FUNCTION = f);
+     CREATE FUNCTION ok(int) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT true';
+     CREATE DOMAIN d AS int CHECK (ok(value));
+     CREATE TABLE t (id int PRIMARY KEY, g int GENERATED ALWAYS AS ((id::d)::int + 1) STORED);
+     INSERT INTO t VALUES (1), (5);
+     CREATE TABLE a (id int, g int GENERATED ALWAYS AS (@@@ id) STORED); CREATE TABLE b () INHERITS (a);
+     INSERT INTO a VALUES (2); INSERT INTO b VALUES (1), (2); ${refusing}
+     CREATE OR REPLACE FUNCTION ok(int) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT $1 < 3'`,
+    ['public.a', 'public.b', 'public.t'],
+  );
+  for (const rows of ['t', '(SELECT id FROM ONLY a)', '(SELECT id FROM b)']) {
+    expect(await target.rows(rows)).toEqual(await database.rows(rows));
+  }
+  expect(missing.map(({name}) => name)).toEqual([
+    'the values of the generated column g of public.a, and of tables that inherit from it',
+  ]);
+});

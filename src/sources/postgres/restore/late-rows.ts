@@ -10,7 +10,7 @@ import type {HeldDomains} from './held-domains.ts';
 import {onSomePath} from './later.ts';
 import type {MissingContent} from './left-out.ts';
 import {generatedFrom} from './looking-parts.ts';
-import {callsOwnFunctions, fillRefused} from './refused-rows.ts';
+import {callsOwnFunctions, fillRefused, namesIn} from './refused-rows.ts';
 import {withSilentTriggers} from './silenced.ts';
 import type {StoredTable} from './stored.ts';
 
@@ -29,12 +29,13 @@ export type LateRows = {
  * published. So it is with a value whose domain has a check that looks at another table, and with generated columns
  * that do. Until then the rows are in a table like the staged one, but such a value is text, or has no domain. Rows
  * that a function of a generated column or of the key of partitions may refuse wait there too.
- * @param staged the table, and the one to create: qualified names, and the oid of the first
+ * A backup has the values of generated columns of a primary key, which only a plain column can take.
+ * @param staged the table, and the one to create: qualified names, the oid of the first, and the columns of the backup
  * @returns undefined for a table whose rows can come at once
  */
 export async function keepLate(
   connection: Connection,
-  {oid, table, keep}: {oid: number; table: string; keep: string},
+  {oid, table, keep, stored}: {oid: number; table: string; keep: string; stored: readonly string[]},
   {looking, held}: {looking: LookingFunctions | undefined; held: ReadonlySet<string>},
 ): Promise<LateRows | undefined> {
   const named = await columnsOfNames(connection, oid);
@@ -43,8 +44,10 @@ export async function keepLate(
   const typed = hasNone ? new Map<string, string>() : await freeColumns(connection, {oid}, waits);
   const after = looking && (await generatedFrom(connection, looking, {oid}));
   const free = new Map([...typed, ...[...named.keys()].map((name) => [name, 'text'] as const)]);
-  if (free.size === 0 && after === undefined && !(await callsOwnFunctions(connection, {oid}))) return undefined;
-  const {columns} = await columnsOf(connection, oid);
+  const generated = (await generatedColumns(connection, oid)).filter((name) => stored.includes(name));
+  const isPlain = free.size === 0 && after === undefined && generated.length === 0;
+  if (isPlain && !(await callsOwnFunctions(connection, {oid}))) return undefined;
+  const columns = [...(await columnsOf(connection, oid)).columns, ...generated.map((name) => ({name}))];
   const list = columns.map(({name}) => {
     const type = free.get(name);
     return type === undefined ? quoteIdent(name) : `${quoteIdent(name)}::${type} AS ${quoteIdent(name)}`;
@@ -70,18 +73,18 @@ export async function fillLate(
   tables: readonly Filled[],
   {searchPath, held, missing}: {searchPath: string | undefined; held: HeldDomains; missing: MissingContent | undefined},
 ): Promise<void> {
-  const fillOne = async (one: Filled, without: ReadonlySet<string> = new Set()): Promise<void> => {
+  const fillOne = async (one: Filled): Promise<void> => {
     try {
-      await onSomePath(connection, searchPath, () => fill(connection, one, without));
+      await onSomePath(connection, searchPath, () => fill(connection, one));
     } catch (error) {
       if (!(await held.giveWay(error))) throw error;
-      await fillOne(one, without);
+      await fillOne(one);
     }
   };
   const fillSome = async (failed: readonly Failed[]): Promise<Filled | undefined> => {
     for (const {one, error} of failed) {
-      const fill = (without: ReadonlySet<string>) => held.keepOnFailure(() => fillOne(one, without));
-      if (await fillRefused(connection, {target: one.target, error, fill, missing})) return one;
+      const givingWay = () => held.keepOnFailure(() => fillOne(one));
+      if (await fillRefused(connection, {...one, error, fill: givingWay, missing})) return one;
     }
     return undefined;
   };
@@ -116,10 +119,14 @@ function inOrderOfReading(tables: readonly Filled[]): readonly Filled[] {
   return [...order];
 }
 
-async function fill(connection: Connection, {rows, target}: Filled, without: ReadonlySet<string>): Promise<void> {
+async function fill(connection: Connection, {rows, target}: Filled): Promise<void> {
   const name = qualified(target.schema, target.table);
   const oid = Number(await connection.value('SELECT $1::text::regclass::oid', [name]));
-  const columns = (await columnsOf(connection, oid)).columns.filter((column) => !without.has(column.name));
+  const kept = await namesIn(connection, rows.name);
+  const generated = await generatedColumns(connection, oid);
+  const columns = (await columnsOf(connection, oid)).columns.filter(
+    (column) => kept.has(column.name) && !generated.includes(column.name),
+  );
   const kinds = await kindsOf(connection, oid);
   const domains = await columnsOfDomains(connection, oid);
   const values = columns.map(({name: column, type}) => {
@@ -137,6 +144,14 @@ async function fill(connection: Connection, {rows, target}: Filled, without: Rea
     SET CONSTRAINTS ALL IMMEDIATE`;
   await withSilentTriggers(connection, [{oid}], {notice: undefined, work: () => connection.run(insert)});
   await connection.run(`DROP TABLE ${rows.name}`);
+}
+
+async function generatedColumns(connection: Connection, oid: number): Promise<readonly string[]> {
+  const rows = await connection.rows(
+    "SELECT attname FROM pg_attribute WHERE attrelid = $1 AND attgenerated <> '' AND NOT attisdropped ORDER BY attnum",
+    [oid],
+  );
+  return rows.map(([name]) => name!);
 }
 
 function unfit(target: StoredTable, error: BkpError): BkpError {

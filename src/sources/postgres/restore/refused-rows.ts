@@ -15,7 +15,9 @@ import type {StoredTable} from './stored.ts';
 
 /** What the user made, and no extension. Below this number is what the server came with. */
 const isOwn = (depend: string) => `${depend}.refobjid >= 16384
-  AND ${depend}.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_opclass'::regclass)
+  AND (${depend}.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_opclass'::regclass)
+    OR ${depend}.refclassid = 'pg_type'::regclass
+      AND EXISTS (SELECT FROM pg_type y WHERE y.oid = ${depend}.refobjid AND y.typtype = 'd'))
   AND NOT EXISTS (SELECT FROM pg_depend e
     WHERE e.classid = ${depend}.refclassid AND e.objid = ${depend}.refobjid AND e.deptype = 'e')`;
 
@@ -34,9 +36,11 @@ export async function callsOwnFunctions(connection: Connection, table: {oid: num
 
 type Refused = {
   target: StoredTable;
+  /** Where the rows are until then. */
+  rows: {name: string};
   error: BkpError;
-  /** Gives the published table its rows, without those columns. */
-  fill: (without: ReadonlySet<string>) => Promise<void>;
+  /** Gives the published table its rows, with the columns that both have. */
+  fill: () => Promise<void>;
   missing: MissingContent | undefined;
 };
 
@@ -50,6 +54,7 @@ export async function fillRefused(connection: Connection, refused: Refused): Pro
   const name = qualified(target.schema, target.table);
   const oid = Number(await connection.value('SELECT $1::text::regclass::oid', [name]));
   const rests = {name, rests: `${quoteIdent(target.schema)}.bkp_rest_${oid}`};
+  const kept = await namesIn(connection, refused.rows.name);
   const generated = await generatedOf(connection, oid);
   const sets = [...generated.map((one) => [one]), ...(generated.length > 1 ? [generated] : [])];
   const isAboutPartitions = error.context.sqlState === '23514';
@@ -60,20 +65,39 @@ export async function fillRefused(connection: Connection, refused: Refused): Pro
       for (const {column, isNotNull} of columns) {
         const alter = `ALTER TABLE ${name} ALTER ${quoteIdent(column)}`;
         await connection.run(`${alter} DROP EXPRESSION`);
-        if (isNotNull) await connection.run(`${alter} DROP NOT NULL`);
+        if (isNotNull && !kept.has(column)) await connection.run(`${alter} DROP NOT NULL`);
       }
-      await fill(new Set(columns.map(({column}) => column)));
+      await fill();
     });
     if (!isFilled) continue;
     for (const {column, expression} of columns) {
       const mend = `UPDATE ${name} SET ${quoteIdent(column)} = ${expression};`;
-      const why = `${serverWords(error)}; it is a plain column now, and NULL in all rows: ${mend} computes its values`;
-      missing?.({name: `the values of the generated column ${column} of ${target.name}`, why});
+      const now = kept.has(column) ? 'with the values of the backup' : 'and NULL in all rows';
+      const why = `${serverWords(error)}; it is a plain column now, ${now}: ${mend} computes its values`;
+      const what = kept.has(column) ? 'expression' : 'values';
+      const heirs = (await hasHeirs(connection, oid)) ? ', and of tables that inherit from it' : '';
+      missing?.({name: `the ${what} of the generated column ${column} of ${target.name}${heirs}`, why});
     }
     if (isAboutPartitions) await tellRests(connection, {...refused, name, oid, start: rests.rests});
     return true;
   }
   return false;
+}
+
+/** The columns of a table. @param table qualified and quoted */
+export async function namesIn(connection: Connection, table: string): Promise<ReadonlySet<string>> {
+  const sql =
+    'SELECT attname FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum > 0 AND NOT attisdropped';
+  return new Set((await connection.rows(sql, [table])).map(([name]) => name!));
+}
+
+async function hasHeirs(connection: Connection, oid: number): Promise<boolean> {
+  const found = await connection.value(
+    `SELECT EXISTS (SELECT FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid
+      WHERE inhparent = $1 AND NOT c.relispartition)`,
+    [oid],
+  );
+  return found === 't';
 }
 
 async function attempt(connection: Connection, work: () => Promise<void>): Promise<boolean> {

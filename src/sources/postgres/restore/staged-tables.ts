@@ -45,7 +45,7 @@ import {
   storedAfter,
   storedTables,
 } from './stored.ts';
-import {stagedName, stagedOids, TableLoad} from './table-load.ts';
+import {stagedName, stagedOids, storedColumns, TableLoad} from './table-load.ts';
 
 /** The schemas of one staging begin with this. */
 export function stagingPrefix(id: string): string {
@@ -299,7 +299,8 @@ export class StagedTables {
     if (this.#mode !== undefined) return;
     const held = await typesThatHold(this.#connection, {domains, tables: oids});
     for (const [at, load] of [...this.loads.values()].entries()) {
-      const staged = {oid: oids[at]!, table: load.name, keep: this.#lateName(at)};
+      const stored = storedColumns(load.table);
+      const staged = {oid: oids[at]!, table: load.name, keep: this.#lateName(at), stored};
       const late = await keepLate(this.#connection, staged, {looking: this.#looking, held});
       if (late !== undefined) load.keepIn(late);
     }

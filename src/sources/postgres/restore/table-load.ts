@@ -136,10 +136,11 @@ export async function stagedOids(connection: Connection, names: readonly string[
 
 function inStoredOrder(table: StoredTable, columns: readonly Column[]): readonly Column[] {
   const byName = new Map(columns.map((column) => [column.name, column]));
-  const stored = table.columns?.map((column) => column.slice(0, column.indexOf('\0')));
   // Versions that did not write the order had the columns of the key first, which the table may not have yet.
+  const stored = storedColumns(table);
   const key = keyNames(table);
-  const names = stored ?? [...key, ...[...byName.keys()].filter((name) => !key.includes(name))];
+  const names =
+    table.columns === undefined ? [...key, ...[...byName.keys()].filter((name) => !key.includes(name))] : stored;
   const found = names.flatMap((name) => byName.get(name) ?? []);
   if (found.length === columns.length && found.length === names.length) return found;
   throw new BkpError(
@@ -151,6 +152,10 @@ function inStoredOrder(table: StoredTable, columns: readonly Column[]): readonly
     },
   );
 }
+
+/** Columns whose values the backup has, also generated ones of the key. Old versions named the key only. */
+export const storedColumns = (table: StoredTable): readonly string[] =>
+  table.columns?.map((column) => column.slice(0, column.indexOf('\0'))) ?? keyNames(table);
 
 /** The columns of the primary key, as the table's constraint names them. */
 function keyNames({key, constraints}: StoredTable): readonly string[] {
