@@ -1,14 +1,14 @@
 import {members, type Relation} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
 
-/** Longer lists belong into a program. */
+/** A notice names at most this many. */
 const mostNamed = 3;
 
 /**
- * Tells which stored generated columns and keys of partitions call a function that was changed after they were made. A
- * restore evaluates it again: it may refuse rows that are there, or decide otherwise. The function is not called here:
- * it is the transactions that wrote the rows of the catalog that are compared. What a function itself calls, the
- * server does not know.
+ * Names the stored generated columns and keys of partitions that call a function which was changed after they were
+ * created. A restore evaluates it again: it may refuse rows that are there, or decide otherwise. Nothing calls the
+ * function here: the transactions that wrote the rows of the catalog are compared. The server does not record what a
+ * function itself calls.
  */
 export async function tellReplacedFunctions(
   connection: Connection,
@@ -33,8 +33,8 @@ export async function tellReplacedFunctions(
   const shown = rows.slice(0, mostNamed).map(([what, call]) => `${what} calls ${call}`);
   const more = rows.length > mostNamed ? ` (and ${rows.length - mostNamed} more)` : '';
   notice(
-    `a function was changed after what calls it was made: ${shown.join('; ')}${more}. A restore calls it again: ` +
-      'values may be others, and rows in another partition; a column that it refuses comes back without values; ' +
-      "VERIFY … WITH (LEVEL='restore') tries it",
+    'a function, or the rights to call it, changed after the column or key that calls it was created: ' +
+      `${shown.join('; ')}${more}. A restore calls it again: it may compute other values, move rows to other ` +
+      "partitions, or refuse rows; VERIFY … WITH (LEVEL='restore') tries it",
   );
 }
