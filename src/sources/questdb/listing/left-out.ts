@@ -41,7 +41,8 @@ export async function leftOut(
  * that wait are in no count, and may stay unnoticed.
  */
 export async function suspendedTables(http: QuestDbHttp): Promise<readonly string[]> {
-  const {rows} = {rows: [], ...(await http.ask('SELECT name, suspended FROM wal_tables()'))};
+  const answer = await http.ask('SELECT name, suspended FROM wal_tables()');
+  const rows = 'rows' in answer ? answer.rows : [];
   const names = rows.filter(({suspended}) => suspended === true).map(({name}) => String(name));
   if (names.length === 0) return [];
   const resume = `ALTER TABLE '${names[0]!.replaceAll("'", "''")}' RESUME WAL`;
