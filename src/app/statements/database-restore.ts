@@ -42,8 +42,8 @@ export async function databasePlan(deps: Deps, wish: RestoreWish): Promise<State
   const {place, request, plan, older} = await planRestoreInto(deps, wish, {fetchBytes: true});
   const notice = await versionNotice(deps, place, plan.database);
   const short = shortage({...plan, place: request.target});
-  const leftOut = plan.tables === undefined ? (plan.database.leftOut ?? []) : [];
-  return {rows: {kind: 'database-restore-plan', plan}, notices: [...noticesOf(older, notice, short), ...leftOut]};
+  const notices = noticesOf(older, notice, short, ...(plan.database.leftOut ?? []));
+  return {rows: {kind: 'database-restore-plan', plan}, notices};
 }
 
 /** @throws BkpError `TABLE_EXISTS` before anything is started when the target is not empty */

@@ -115,10 +115,16 @@ export function choose(
 ): {files: readonly CatalogFile[]; database: DatabaseMoment} {
   const wanted = tables === undefined ? undefined : new Set(tables);
   if (wanted !== undefined) requireTables(body.database, files, wanted);
+  // What the database lacks is no matter of single tables.
+  const {leftOut, ...facts} = body.database;
   const isWanted = (table: string | undefined) => table === undefined || wanted === undefined || wanted.has(table);
   return {
     files: files.filter((file) => isWanted(file.table) && (optional || file.optional === undefined)),
-    database: {...body.database, tables: body.database.tables.filter(({name}) => isWanted(name))},
+    database: {
+      ...facts,
+      tables: facts.tables.filter(({name}) => isWanted(name)),
+      ...(leftOut === undefined || wanted !== undefined ? {} : {leftOut}),
+    },
   };
 }
 

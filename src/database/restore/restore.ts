@@ -52,7 +52,7 @@ export async function restoreFiles(
   const catalog = await readCatalog(vault, backup);
   const {files, database} = choose(backup, catalog, plan);
   await target.prepare(database);
-  if (plan.tables === undefined) for (const text of database.leftOut ?? []) tools.notice(text);
+  for (const text of database.leftOut ?? []) tools.notice(text);
   const logicalBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
   const meter = startMeter(tools, {bytesTotal: logicalBytes, itemsTotal: files.length});
   let filesTakenOver = 0;
