@@ -43,12 +43,27 @@ export function isOfStatement(error: unknown): error is BkpError {
  * @throws BkpError if it is not about the statement
  */
 export async function runOrLeave(connection: Connection, sql: string): Promise<boolean> {
+  return orLeave(connection, () => connection.run(`SAVEPOINT maybe; ${sql}; RELEASE SAVEPOINT maybe`));
+}
+
+/** The same for more than one statement. */
+export async function workOrLeave(connection: Connection, work: () => Promise<void>): Promise<boolean> {
+  return orLeave(connection, async () => {
+    await connection.run('SAVEPOINT maybe');
+    await work();
+    await connection.run('RELEASE SAVEPOINT maybe');
+  });
+}
+
+/** @param attempt within the savepoint */
+async function orLeave(connection: Connection, attempt: () => Promise<void>): Promise<boolean> {
   try {
-    await connection.run(`SAVEPOINT maybe; ${sql}; RELEASE SAVEPOINT maybe`);
+    await attempt();
     return true;
   } catch (error) {
     if (!isOfStatement(error)) throw error;
-    await connection.run('ROLLBACK TO SAVEPOINT maybe');
+    // Released, too: this may be in the work of another one, whose savepoint has the same name.
+    await connection.run('ROLLBACK TO SAVEPOINT maybe; RELEASE SAVEPOINT maybe');
     return false;
   }
 }

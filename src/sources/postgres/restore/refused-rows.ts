@@ -5,7 +5,7 @@ import {members} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
 import {serverWords} from '../connection/errors.ts';
 import {qualified, quoteIdent} from '../connection/quote.ts';
-import {isOfStatement} from './later.ts';
+import {workOrLeave} from './later.ts';
 import type {MissingContent} from './left-out.ts';
 import {openRests} from './rest-partitions.ts';
 import type {StoredTable} from './stored.ts';
@@ -60,7 +60,7 @@ export async function fillRefused(connection: Connection, refused: Refused): Pro
   const isAboutPartitions = error.context.sqlState === '23514';
   const ways = isAboutPartitions ? [[], ...sets] : sets;
   for (const columns of ways) {
-    const isFilled = await attempt(connection, async () => {
+    const isFilled = await workOrLeave(connection, async () => {
       if (isAboutPartitions) await openRests(connection, rests);
       for (const {column, isNotNull} of columns) {
         const alter = `ALTER TABLE ${name} ALTER ${quoteIdent(column)}`;
@@ -98,19 +98,6 @@ async function hasHeirs(connection: Connection, oid: number): Promise<boolean> {
     [oid],
   );
   return found === 't';
-}
-
-async function attempt(connection: Connection, work: () => Promise<void>): Promise<boolean> {
-  await connection.run('SAVEPOINT refused');
-  try {
-    await work();
-    await connection.run('RELEASE SAVEPOINT refused');
-    return true;
-  } catch (error) {
-    if (!isOfStatement(error)) throw error;
-    await connection.run('ROLLBACK TO SAVEPOINT refused; RELEASE SAVEPOINT refused');
-    return false;
-  }
 }
 
 async function generatedOf(connection: Connection, oid: number) {
