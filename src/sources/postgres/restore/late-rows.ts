@@ -1,4 +1,5 @@
 import {BkpError} from '../../../errors/index.ts';
+import {rowsByTable} from '../catalog/by-table.ts';
 import {columnList, columnsOf, columnsOfDomains, kindsOf} from '../catalog/columns.ts';
 import {columnsOfNames} from '../catalog/text-state.ts';
 import type {Connection} from '../connection/connection.ts';
@@ -10,9 +11,21 @@ import type {HeldDomains} from './held-domains.ts';
 import {onSomePath} from './later.ts';
 import type {MissingContent} from './left-out.ts';
 import {generatedFrom} from './looking-parts.ts';
-import {callsOwnFunctions, fillRefused, namesIn} from './refused-rows.ts';
+import {fillRefused, namesIn} from './refused-rows.ts';
 import {withSilentTriggers} from './silenced.ts';
 import type {StoredTable} from './stored.ts';
+
+/** A staged table that may need another one for its rows. */
+type Staged = {
+  oid: number;
+  /** Qualified and quoted, as `keep`: the one to create. */
+  table: string;
+  keep: string;
+  /** Generated columns of which the backup has the values. */
+  generated: readonly string[];
+  /** A function of the user may refuse rows. */
+  isRefusing: boolean;
+};
 
 /** A table in the staging schema that has the rows of one whose rows cannot come before all tables have their names. */
 export type LateRows = {
@@ -30,12 +43,11 @@ export type LateRows = {
  * that do. Until then the rows are in a table like the staged one, but such a value is text, or has no domain. Rows
  * that a function of a generated column or of the key of partitions may refuse wait there too.
  * A backup has the values of generated columns of a primary key, which only a plain column can take.
- * @param staged the table, and the one to create: qualified names, the oid of the first, and the columns of the backup
  * @returns undefined for a table whose rows can come at once
  */
 export async function keepLate(
   connection: Connection,
-  {oid, table, keep, stored}: {oid: number; table: string; keep: string; stored: readonly string[]},
+  {oid, table, keep, generated, isRefusing}: Staged,
   {looking, held}: {looking: LookingFunctions | undefined; held: ReadonlySet<string>},
 ): Promise<LateRows | undefined> {
   const named = await columnsOfNames(connection, oid);
@@ -44,9 +56,7 @@ export async function keepLate(
   const typed = hasNone ? new Map<string, string>() : await freeColumns(connection, {oid}, waits);
   const after = looking && (await generatedFrom(connection, looking, {oid}));
   const free = new Map([...typed, ...[...named.keys()].map((name) => [name, 'text'] as const)]);
-  const generated = (await generatedColumns(connection, oid)).filter((name) => stored.includes(name));
-  const isPlain = free.size === 0 && after === undefined && generated.length === 0;
-  if (isPlain && !(await callsOwnFunctions(connection, {oid}))) return undefined;
+  if (free.size === 0 && after === undefined && generated.length === 0 && !isRefusing) return undefined;
   const columns = [...(await columnsOf(connection, oid)).columns, ...generated.map((name) => ({name}))];
   const list = columns.map(({name}) => {
     const type = free.get(name);
@@ -123,7 +133,7 @@ async function fill(connection: Connection, {rows, target}: Filled): Promise<voi
   const name = qualified(target.schema, target.table);
   const oid = Number(await connection.value('SELECT $1::text::regclass::oid', [name]));
   const kept = await namesIn(connection, rows.name);
-  const generated = await generatedColumns(connection, oid);
+  const generated = (await generatedColumns(connection, [oid])).of(oid);
   const columns = (await columnsOf(connection, oid)).columns.filter(
     (column) => kept.has(column.name) && !generated.includes(column.name),
   );
@@ -146,12 +156,18 @@ async function fill(connection: Connection, {rows, target}: Filled): Promise<voi
   await connection.run(`DROP TABLE ${rows.name}`);
 }
 
-async function generatedColumns(connection: Connection, oid: number): Promise<readonly string[]> {
-  const rows = await connection.rows(
-    "SELECT attname FROM pg_attribute WHERE attrelid = $1 AND attgenerated <> '' AND NOT attisdropped ORDER BY attnum",
-    [oid],
+/** The names of the generated columns of each table, in their order. */
+export async function generatedColumns(
+  connection: Connection,
+  oids: readonly number[],
+): Promise<{of(oid: number): readonly string[]}> {
+  const rows = await rowsByTable(
+    connection,
+    oids,
+    `SELECT attrelid, attname FROM pg_attribute
+      WHERE attrelid = ANY ($1::oid[]) AND attgenerated <> '' AND NOT attisdropped ORDER BY attrelid, attnum`,
   );
-  return rows.map(([name]) => name!);
+  return {of: (oid) => rows.of(oid).map(([name]) => name!)};
 }
 
 function unfit(target: StoredTable, error: BkpError): BkpError {

@@ -21,17 +21,17 @@ const isOwn = (depend: string) => `${depend}.refobjid >= 16384
   AND NOT EXISTS (SELECT FROM pg_depend e
     WHERE e.classid = ${depend}.refclassid AND e.objid = ${depend}.refobjid AND e.deptype = 'e')`;
 
-/** Whether a stored generated column or the key of partitions of a table calls a function of the user. */
-export async function callsOwnFunctions(connection: Connection, table: {oid: number}): Promise<boolean> {
-  const found = await connection.value(
-    `WITH ${members([table])}
-    SELECT EXISTS (SELECT FROM member m JOIN pg_attrdef f ON f.adrelid = m.oid
-        JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum AND a.attgenerated = 's'
-        JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid WHERE ${isOwn('d')})
-      OR EXISTS (SELECT FROM member m JOIN pg_partitioned_table p ON p.partrelid = m.oid
-        JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = m.oid WHERE ${isOwn('d')})`,
+/** Those of the tables of which a stored generated column or the key of partitions calls a function of the user. */
+export async function callOwnFunctions(connection: Connection, oids: readonly number[]): Promise<ReadonlySet<number>> {
+  const found = await connection.rows(
+    `WITH ${members(oids.map((oid) => ({oid})))}
+    SELECT m.root FROM member m JOIN pg_attrdef f ON f.adrelid = m.oid
+      JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum AND a.attgenerated = 's'
+      JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid WHERE ${isOwn('d')}
+    UNION SELECT m.root FROM member m JOIN pg_partitioned_table p ON p.partrelid = m.oid
+      JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = m.oid WHERE ${isOwn('d')}`,
   );
-  return found === 't';
+  return new Set(found.map(([oid]) => Number(oid)));
 }
 
 type Refused = {

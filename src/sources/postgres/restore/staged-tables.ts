@@ -23,12 +23,13 @@ import {
 import {type Continued, continueStaging, recordPlan} from './continued.ts';
 import {domainsIn, dropDomainChecks, ownerOfCheck} from './domain-checks.ts';
 import {typesThatHold} from './held-domains.ts';
-import {keepLate} from './late-rows.ts';
+import {generatedColumns, keepLate} from './late-rows.ts';
 import {createLater, recordLater, runOrLeave} from './later.ts';
 import {LeftOut} from './left-out.ts';
 import {madeIn, recordMade} from './made.ts';
 import {olderNotice, olderServer, refusedByOlder} from './older-server.ts';
 import {type Limits, newNames, type PublishOptions, type TableStatement} from './publish.ts';
+import {callOwnFunctions} from './refused-rows.ts';
 import {closeRests, openRests} from './rest-partitions.ts';
 import {createShared, neededShared, setSequence} from './shared.ts';
 import {
@@ -297,11 +298,21 @@ export class StagedTables {
   async #keepLate(oids: readonly number[], domains: readonly string[]): Promise<void> {
     // A merge finds all names, those of the living tables.
     if (this.#mode !== undefined) return;
-    const held = await typesThatHold(this.#connection, {domains, tables: oids});
+    const connection = this.#connection;
+    const held = await typesThatHold(connection, {domains, tables: oids});
+    const generated = await generatedColumns(connection, oids);
+    const refusing = await callOwnFunctions(connection, oids);
     for (const [at, load] of [...this.loads.values()].entries()) {
+      const oid = oids[at]!;
       const stored = storedColumns(load.table);
-      const staged = {oid: oids[at]!, table: load.name, keep: this.#lateName(at), stored};
-      const late = await keepLate(this.#connection, staged, {looking: this.#looking, held});
+      const late = await keepLate(
+        connection,
+        {
+          ...{oid, table: load.name, keep: this.#lateName(at), isRefusing: refusing.has(oid)},
+          generated: generated.of(oid).filter((name) => stored.includes(name)),
+        },
+        {looking: this.#looking, held},
+      );
       if (late !== undefined) load.keepIn(late);
     }
   }
