@@ -24,7 +24,7 @@ import {describeTables} from './catalog/describe.ts';
 import {leftBehindOf} from './catalog/left-behind.ts';
 import {namingHolder} from './catalog/lock-holder.ts';
 import {connect, defaultLockTimeoutSeconds} from './connection/connect.ts';
-import type {Connection} from './connection/connection.ts';
+import {type Connection, majorOf} from './connection/connection.ts';
 import type {Environment} from './connection/environment.ts';
 import {type Resolved, resolveConnection} from './connection/resolve.ts';
 import {chooseTables} from './restore/choose.ts';
@@ -253,7 +253,7 @@ export class PostgresSource implements TableSource {
   async inspect(needed: Needed = {read: 'all', track: 'all'}): Promise<readonly SourceCheck[]> {
     const connection = await this.#shared();
     const {place, version, inRecovery} = connection.facts;
-    const major = Math.floor(version / 10_000);
+    const major = majorOf(version);
     const programs = await this.#programs(connection).catch((error: unknown) => error as BkpError);
     return [
       {what: 'database', ok: true, detail: `${place}, PostgreSQL ${major}${inRecovery ? ', a standby' : ''}`},
@@ -283,7 +283,7 @@ export class PostgresSource implements TableSource {
   async #programs({facts: {version}}: Connection): Promise<Programs> {
     const {pgBin, env} = this.#options;
     // Each program that is asked for its version is a process.
-    this.#found ??= await findPrograms(Math.floor(version / 10_000), {pgBin, path: env.PATH});
+    this.#found ??= await findPrograms(majorOf(version), {pgBin, path: env.PATH});
     return this.#found;
   }
 

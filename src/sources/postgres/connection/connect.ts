@@ -1,7 +1,7 @@
 import {type ConnectionOptions, checkServerIdentity} from 'node:tls';
 import pg from 'pg';
 import {BkpError} from '../../../errors/index.ts';
-import {Connection, pidOf, streamOf} from './connection.ts';
+import {Connection, majorOf, pidOf, streamOf} from './connection.ts';
 import {sqlState, translated} from './errors.ts';
 import {LendingSocket} from './lending-socket.ts';
 import type {Endpoint, Resolved, SessionWish} from './resolve.ts';
@@ -195,7 +195,7 @@ async function requireVersion(connection: Connection): Promise<Connection> {
   const {version, place} = connection.facts;
   if (version >= oldestVersion) return connection;
   await connection.close();
-  throw new BkpError('UNSUPPORTED', `database ${place} is PostgreSQL ${Math.floor(version / 10_000)}`, {
+  throw new BkpError('UNSUPPORTED', `database ${place} is PostgreSQL ${majorOf(version)}`, {
     cause: 'bkp needs 14 or newer',
     next: 'upgrade the server, or back it up with pg_dump',
   });

@@ -22,6 +22,9 @@ export type ConnectionFacts = {
   endpoint: Endpoint;
 };
 
+/** @param version as in `server_version_num` */
+export const majorOf = (version: number): number => Math.floor(version / 10_000);
+
 /** Whether the server still has the session. It never throws. */
 export type IsAlive = () => Promise<boolean>;
 

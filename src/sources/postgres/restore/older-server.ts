@@ -1,12 +1,10 @@
 import {BkpError} from '../../../errors/index.ts';
 import type {DatabaseFacts} from '../../source.ts';
-import type {Connection} from '../connection/connection.ts';
+import {type Connection, majorOf} from '../connection/connection.ts';
 import {sqlStateOf} from '../connection/errors.ts';
 
 /** SQLSTATEs of what a server does not know: syntax, features, parameters, functions, types. */
 const unknown = new Set(['42601', '0A000', '22023', '42704', '42883']);
-
-const majorOf = (version: number) => Math.floor(version / 10_000);
 
 /** The major versions of a backup and of the server, if the server is older: it may not know all of the schema. */
 export function olderServer(
