@@ -116,19 +116,21 @@ export async function appliedDeltas(
     bytes += (line?.length ?? 0) - (left.get(key)?.length ?? 0) + (left.has(key) ? 0 : key.length);
     left.set(copied(key), line === undefined ? undefined : copied(line));
   };
-  const fits = () => left.size <= mostKeys && bytes <= mostBytes;
-  for (const {keys, rows} of deltas) {
-    for await (const part of keys) {
+  /** @returns whether all lines fit */
+  const takeAll = async (parts: AsyncIterable<Uint8Array>, take: (line: string) => void) => {
+    for await (const part of parts) {
       // Its lines are strings, which cannot be of any length.
-      if (part.length > 2 * mostBytes) return undefined;
-      for (const key of linesOf(part)) put(key, undefined);
-      if (!fits()) return undefined;
+      if (part.length > 2 * mostBytes) return false;
+      for (const line of linesOf(part)) take(line);
+      if (left.size > mostKeys || bytes > mostBytes) return false;
     }
-    for await (const part of rows) {
-      if (part.length > 2 * mostBytes) return undefined;
-      for (const line of linesOf(part)) put(keyOf(line, keyParts), line);
-      if (!fits()) return undefined;
-    }
+    return true;
+  };
+  for (const {keys, rows} of deltas) {
+    const fit =
+      (await takeAll(keys, (key) => put(key, undefined))) &&
+      (await takeAll(rows, (line) => put(keyOf(line, keyParts), line)));
+    if (!fit) return undefined;
   }
   return left;
 }
