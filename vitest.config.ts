@@ -23,8 +23,8 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 120_000,
     expect: {poll: {timeout: 60_000}},
-    // Much of their time they wait for processes and disks: a worker a core, where Vitest would leave one core idle.
-    maxWorkers: Math.max(2, availableParallelism()),
+    // A third of their time they wait for processes and disks: a worker for each core, and one more.
+    maxWorkers: availableParallelism() + 1,
     projects: [
       {
         extends: true,

@@ -1,3 +1,4 @@
+import {availableParallelism} from 'node:os';
 import {defineConfig} from 'vitest/config';
 
 /** Many real processes one after the other, or killed one after the other: minutes, and so not a part of `npm test`. */
@@ -7,6 +8,7 @@ export default defineConfig({
     testTimeout: 600_000,
     hookTimeout: 240_000,
     expect: {poll: {timeout: 60_000}},
-    maxWorkers: 2,
+    // They wait for processes and disks half of their time.
+    maxWorkers: availableParallelism() + 1,
   },
 });

@@ -54,7 +54,7 @@ test(title, {timeout: 120_000 * scale}, () => {
         rmSync(folder, {recursive: true});
       }
     }),
-    {numRuns: 6 * scale},
+    {numRuns: 3 * scale},
   );
 });
 
