@@ -2,6 +2,7 @@ import {chmodSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {expect, onTestFinished, test} from 'vitest';
+import {psqlOf} from '../../../src/sources/postgres/connection/connect.ts';
 import {resolveConnection} from '../../../src/sources/postgres/connection/resolve.ts';
 import {type TlsFiles, tlsAttempts, tlsMode} from '../../../src/sources/postgres/connection/tls.ts';
 
@@ -115,4 +116,11 @@ test('sslmode means what it means to libpq', () => {
   expect(() => tlsMode('verify-full', undefined)).toThrow('needs root certificates');
   expect(() => tlsMode('require', 'system')).toThrow('does not verify the host');
   expect(tlsAttempts('verify-full', files, '/run/postgresql')).toEqual([undefined]);
+});
+
+test('the psql that a next step names asks for TLS as bkp does', () => {
+  const resolved = resolveConnection({host: 'db', dbname: 'my shop', user: 'app', sslmode: 'require'}, {env: {}});
+  expect(psqlOf(resolved, {host: 'db', port: 5433})).toBe(
+    `"host=db port=5433 dbname='my shop' user=app sslmode=require"`,
+  );
 });

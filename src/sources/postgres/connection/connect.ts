@@ -205,8 +205,10 @@ export function placeOf({database}: Resolved, {host, port}: Endpoint): string {
   return `${database} at ${host}:${port}`;
 }
 
-/** Without a password. */
-function psqlOf({user, database}: Resolved, {host, port}: Endpoint): string {
+/** Without a password. With what decides about TLS: without it, psql might connect where bkp cannot. */
+export function psqlOf({user, database, forPrograms}: Resolved, {host, port}: Endpoint): string {
   const quoted = (text: string) => (/^[\w./:@-]+$/u.test(text) ? text : `'${text.replaceAll("'", "\\'")}'`);
-  return `"host=${quoted(host)} port=${port} dbname=${quoted(database)} user=${quoted(user)}"`;
+  const tls = Object.entries(forPrograms).filter(([name]) => name.startsWith('ssl'));
+  const pairs = [['host', host], ['port', String(port)], ['dbname', database], ['user', user], ...tls];
+  return `"${pairs.map(([name, value]) => `${name}=${quoted(value!)}`).join(' ')}"`;
 }

@@ -30,6 +30,7 @@ import {isScanMark, unreadOf} from '../tracking/scan-mark.ts';
 import {mostUnread, newSince, sinceBefore} from './before.ts';
 import {changesSince, type TableChangesRead} from './changes.ts';
 import {fromOf} from './from.ts';
+import {tellHeldUp} from './held-up.ts';
 import {readsByKey} from './order.ts';
 import {type Partitions, requireNoneJoined} from './partitions.ts';
 
@@ -203,10 +204,11 @@ export class PostgresSnapshot implements Snapshot {
   }
 
   async confirm(): Promise<void> {
-    const {connection, mark, owner, relations, rootOf} = this.#opened;
+    const {connection, mark, owner, relations, rootOf, notice} = this.#opened;
     // A transaction that was ended by the server answers with an error.
     await connection.value('SELECT 1');
     await requireNoneJoined(connection, relations, rootOf);
+    await tellHeldUp(connection, notice);
     await connection.run('COMMIT');
     if (mark !== undefined && !isScanMark(mark)) await confirmMark(connection, owner!, mark);
   }
