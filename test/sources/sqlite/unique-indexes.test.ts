@@ -50,6 +50,38 @@ test('a double-quoted text in an index stays a text for programs that would read
   await expectComesBack(database, await increment(database, base));
 });
 
+test('an expression is computed only for rows that its partial index holds', async () => {
+  // json_extract raises an error for every other text.
+  const database = new Database(
+    `CREATE TABLE t (id INTEGER PRIMARY KEY, v);
+     CREATE UNIQUE INDEX u ON t (json_extract(v, '$.a')) WHERE json_valid(v);
+     CREATE TABLE d (id INTEGER PRIMARY KEY, v TEXT NOT NULL DEFAULT '{"a": 1}', n);
+     CREATE UNIQUE INDEX w ON d (json_extract(v, '$.a'), n) WHERE json_valid(v);
+     INSERT INTO t VALUES (1, '{"a": 1}'), (2, 'none'), (3, '{"a": 3}'); INSERT INTO d (id) SELECT id FROM t;
+     UPDATE d SET n = id`,
+  );
+  const base = await full(database, ['t', 'd']);
+  database.exec(`INSERT INTO t VALUES (4, 'none'); UPDATE t SET v = 'nor this' WHERE id = 1;
+    INSERT OR REPLACE INTO t VALUES (5, '{"a": 3}'); UPDATE t SET v = '{"a": 6}' WHERE id = 2;
+    INSERT OR REPLACE INTO d VALUES (4, NULL, 2); INSERT INTO d VALUES (5, 'none', 3)`);
+  const second = await increment(database, base);
+  await expectComesBack(database, second);
+  database.exec(
+    `UPDATE OR REPLACE t SET v = '{"a": 3}' WHERE id = 2; UPDATE OR REPLACE d SET v = NULL, n = 1 WHERE id = 5`,
+  );
+  await expectComesBack(database, await increment(database, second));
+});
+
+test('the condition of an index may need a rowid that SQLite has yet to choose', async () => {
+  await expectTracked(
+    `CREATE TABLE t (id INTEGER PRIMARY KEY, a); CREATE UNIQUE INDEX u ON t (lower(a)) WHERE id > 1;
+     CREATE TABLE s (a TEXT PRIMARY KEY, b); CREATE UNIQUE INDEX v ON s (lower(b)) WHERE rowid > 1;
+     INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c'); INSERT INTO s VALUES (1, 'a'), (2, 'b'), (3, 'c')`,
+    `INSERT OR REPLACE INTO t (a) VALUES ('B'); INSERT OR REPLACE INTO s VALUES (4, 'C')`,
+    ['t', 's'],
+  );
+});
+
 test('a column that no unique index uses can be dropped while the table is tracked', async () => {
   const database = new Database(
     `CREATE TABLE t (id INTEGER PRIMARY KEY, a, b, c); CREATE UNIQUE INDEX u ON t (lower(a)) WHERE b > 0`,

@@ -3,7 +3,7 @@ import {generatedExpressions, withTextLiterals, wordsIn} from '../engine/sql-tex
 import {keyColumns} from '../rows/boundary.ts';
 import {dependsOn} from '../schema/obstacles.ts';
 import {type Column, keyNames, type Table, type UniqueIndex} from '../schema/table.ts';
-import {computedFrom} from './helper-tables.ts';
+import {computedFrom, conditionOfNewRow} from './helper-tables.ts';
 import {logName, rowName} from './names.ts';
 
 /** Statements that log the rows which a new row can evict, and the columns whose update can do so (`''`: any). */
@@ -37,9 +37,10 @@ export function evictions(table: Table): Evictions | undefined {
 }
 
 /** A rowid beside the declared key is unique too. (NEW.rowid is -1 where SQLite will choose one.) */
-function rowidMeets({key, name}: Table): readonly string[] {
+function rowidMeets(table: Table): readonly string[] {
+  const {key} = table;
   return key.kind === 'columns' && key.alias !== undefined
-    ? [`${quoteName(name)}.${key.alias} = NEW.${key.alias}`]
+    ? [`${quoteName(table.name)}.${key.alias} = NEW.${key.alias}`]
     : [];
 }
 
@@ -50,19 +51,27 @@ function rowidMeets({key, name}: Table): readonly string[] {
  */
 function meets(table: Table, unique: UniqueIndex): readonly string[] {
   const on = quoteName(table.name);
-  const same = unique.terms
-    .map(({expression, collation, column}) => {
-      const collate = `COLLATE ${quoteName(collation)}`;
-      if (column !== undefined) return `${on}.${expression} ${collate} = ${newValue(table, column)}`;
-      // The inner FROM gives the index's own expression the new row's columns, under the table's own name.
-      const text = portable(table, expression);
-      return `(${text}) ${collate} = (SELECT ${text} FROM ${quoteName(rowName(table.name))} AS ${on})`;
-    })
-    .concat(unique.where === undefined ? [] : [`(${portable(table, unique.where)}\n)`])
-    .join(' AND ');
+  const text = (expression: string) => `(${portable(table, expression)}\n)`;
+  const condition = conditionOfNewRow(table, unique);
+  const tested = condition === undefined ? '' : ` WHERE ${text(condition)}`;
+  const terms = unique.terms.map(({expression, collation, column}) => {
+    const collate = `COLLATE ${quoteName(collation)}`;
+    if (column !== undefined) return `${on}.${expression} ${collate} = ${newValue(table, column)}`;
+    // The inner FROM gives the index's own expression the new row's columns, under the table's own name.
+    const computed = portable(table, expression);
+    const row = `${quoteName(rowName(table.name))} AS ${on}${tested}`;
+    return `(${computed}) ${collate} = (SELECT ${computed} FROM ${row})`;
+  });
+  const where = unique.where === undefined ? [] : [text(unique.where)];
+  // Where the index is not searched, its expression must not be computed for rows that are not in it.
+  const same = (condition === undefined ? [...terms, ...where] : [...where, ...terms]).join(' AND ');
   // What is computed from a NULL that OR REPLACE is about to fill cannot be foreseen.
+  const computing = condition === undefined ? [] : [{expression: condition, collation: 'BINARY'}];
   const unforeseen = table.columns
-    .filter(({name, insteadOfNull}) => insteadOfNull !== undefined && dependsOn(table, unique, name))
+    .filter(
+      ({name, insteadOfNull}) =>
+        insteadOfNull !== undefined && dependsOn(table, {...unique, terms: [...unique.terms, ...computing]}, name),
+    )
     .map(({name}) => `NEW.${quoteName(name)} IS NULL`);
   return unforeseen.length === 0 ? [same] : [same, `(${unforeseen.join(' OR ')})`];
 }
