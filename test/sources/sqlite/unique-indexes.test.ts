@@ -1,5 +1,6 @@
 import {DatabaseSync} from 'node:sqlite';
 import {expect, test} from 'vitest';
+import {deltaSize} from '../layers.ts';
 import {Database, expectComesBack, expectTracked, full, increment, owner} from './database.ts';
 
 /** How tracking treats UNIQUE indexes on computed values, and what it costs the application. */
@@ -79,6 +80,32 @@ test('the condition of an index may need a rowid that SQLite has yet to choose',
      INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c'); INSERT INTO s VALUES (1, 'a'), (2, 'b'), (3, 'c')`,
     `INSERT OR REPLACE INTO t (a) VALUES ('B'); INSERT OR REPLACE INTO s VALUES (4, 'C')`,
     ['t', 's'],
+  );
+});
+
+test.each(['old', 'NEW'])('a table called %s is not confused with the rows of a trigger', async (name) => {
+  const database = new Database(
+    `CREATE TABLE ${name} (id INTEGER PRIMARY KEY, u UNIQUE, v);
+     CREATE UNIQUE INDEX i ON ${name} (v || 'x') WHERE ${name}.v > 0;
+     INSERT INTO ${name} VALUES (1, 'a', 1), (2, 'b', 2), (3, 'c', 3), (4, 'd', 0), (5, 'e', 5), (6, 'f', 6)`,
+  );
+  const base = await full(database, [name]);
+  database.exec(`UPDATE OR REPLACE ${name} SET u = 'b' WHERE id = 1; INSERT OR REPLACE INTO ${name} VALUES (9, 'c', 5);
+    UPDATE OR REPLACE ${name} SET v = 6 WHERE id = 4`);
+  expect(database.value(`SELECT group_concat(id ORDER BY id) FROM ${name}`)).toBe('1,4,9');
+  const second = await increment(database, base);
+  await expectComesBack(database, second);
+  // Only these rows, and not all of the table, are found.
+  expect(deltaSize(second, name).keys).toBe(7);
+});
+
+test.each(['old', 'new'])('rowids beside the key of a table called %s are told apart', async (name) => {
+  await expectTracked(
+    `CREATE TABLE ${name} (id TEXT PRIMARY KEY, v);
+     INSERT INTO ${name} (rowid, id) VALUES (1, 'a'), (2, 'b'), (3, 'c')`,
+    `UPDATE OR REPLACE ${name} SET rowid = 2 WHERE id = 'a';
+     INSERT OR REPLACE INTO ${name} (rowid, id) VALUES (3, 'z')`,
+    [name],
   );
 });
 

@@ -96,6 +96,19 @@ export function withTextLiterals(sql: string, names: Iterable<string>): string {
   return result + sql.slice(end);
 }
 
+/** Replaces the table before the point in `table.column`. */
+export function withQualifier(sql: string, table: string, qualifier: string): string {
+  let result = '';
+  let end = 0;
+  const all = tokens(sql);
+  for (const [at, token] of all.entries()) {
+    const isTable = all[at + 1]?.text === '.' && foldName(unquoted(token.text)) === foldName(table);
+    result += sql.slice(end, token.start) + (isTable ? qualifier : token.text);
+    end = token.end;
+  }
+  return result + sql.slice(end);
+}
+
 /** The expressions of all generated columns in a CREATE TABLE, one after the other. */
 export function generatedExpressions(sql: string): string {
   let depth = 0;

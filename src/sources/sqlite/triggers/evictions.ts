@@ -1,5 +1,6 @@
+import {ownPrefix} from '../engine/own-prefix.ts';
 import {foldName, quoteName} from '../engine/quote.ts';
-import {generatedExpressions, withTextLiterals, wordsIn} from '../engine/sql-text.ts';
+import {generatedExpressions, withQualifier, withTextLiterals, wordsIn} from '../engine/sql-text.ts';
 import {keyColumns} from '../rows/boundary.ts';
 import {dependsOn} from '../schema/obstacles.ts';
 import {type Column, keyNames, type Table, type UniqueIndex} from '../schema/table.ts';
@@ -16,7 +17,7 @@ export type Evictions = {byInsert: readonly string[]; byUpdate: readonly string[
  * @returns undefined when only the key is unique
  */
 export function evictions(table: Table): Evictions | undefined {
-  const on = quoteName(table.name);
+  const on = nameInFrom(table);
   const conditions = [...rowidMeets(table), ...table.uniques.flatMap((unique) => meets(table, unique))];
   if (conditions.length === 0) return undefined;
   const key = keyNames(table.key).map((column) => `${on}.${column}`);
@@ -24,7 +25,8 @@ export function evictions(table: Table): Evictions | undefined {
   const columns = isRowid ? ['k0', 'gone'] : keyColumns(table.key);
   const values = isRowid ? [...key, '1'] : key;
   const into = `INSERT INTO ${quoteName(logName(table.name))} (${columns.join(', ')})`;
-  const from = `${into} SELECT ${values.join(', ')} FROM ${on}`;
+  const rows = isRowOfTrigger(table) ? `${quoteName(table.name)} AS ${on}` : on;
+  const from = `${into} SELECT ${values.join(', ')} FROM ${rows}`;
   const around = statementsAround(table);
   const notItself = `NOT (${keyNames(table.key)
     .map((column) => `${on}.${column} COLLATE BINARY IS OLD.${column}`)
@@ -36,11 +38,17 @@ export function evictions(table: Table): Evictions | undefined {
   };
 }
 
+/** Where the FROM of a statement names a table that is called so, `OLD.a` is a column of that table. */
+const isRowOfTrigger = ({name}: Table) => ['old', 'new'].includes(foldName(name));
+
+/** The table in the statements of the triggers. */
+const nameInFrom = (table: Table) => quoteName(isRowOfTrigger(table) ? `${ownPrefix}${table.name}` : table.name);
+
 /** A rowid beside the declared key is unique too. (NEW.rowid is -1 where SQLite will choose one.) */
 function rowidMeets(table: Table): readonly string[] {
   const {key} = table;
   return key.kind === 'columns' && key.alias !== undefined
-    ? [`${quoteName(table.name)}.${key.alias} = NEW.${key.alias}`]
+    ? [`${nameInFrom(table)}.${key.alias} = NEW.${key.alias}`]
     : [];
 }
 
@@ -50,7 +58,7 @@ function rowidMeets(table: Table): readonly string[] {
  * fewer. A second condition selects all rows, in the rare case that no better one is known.
  */
 function meets(table: Table, unique: UniqueIndex): readonly string[] {
-  const on = quoteName(table.name);
+  const on = nameInFrom(table);
   const text = (expression: string) => `(${portable(table, expression)}\n)`;
   const condition = conditionOfNewRow(table, unique);
   const tested = condition === undefined ? '' : ` WHERE ${text(condition)}`;
@@ -81,7 +89,8 @@ function meets(table: Table, unique: UniqueIndex): readonly string[] {
  * for.
  */
 function portable(table: Table, expression: string): string {
-  return withTextLiterals(expression, [table.name, ...table.columns.map(({name}) => name)]);
+  const text = withTextLiterals(expression, [table.name, ...table.columns.map(({name}) => name)]);
+  return isRowOfTrigger(table) ? withQualifier(text, table.name, nameInFrom(table)) : text;
 }
 
 function statementsAround(table: Table): (statements: readonly string[]) => readonly string[] {
