@@ -13,7 +13,8 @@ const realSleep = async (ms: number, signal: AbortSignal) => {
 
 /**
  * Waits until no backup runs, however long that takes. A waiting collector blocks new backups, so each try is
- * short, and new backups can start between two tries.
+ * short, and new backups can start between two tries. The vault remembers what each try saw, so that a process that
+ * stopped without ending counts as dead after a TTL of tries.
  */
 export async function waitForCollector(
   {vault, progress, signal, sleep = realSleep}: WorkTools & {vault: Vault},

@@ -474,7 +474,8 @@ export interface Vault extends VaultReader {
   writer(lease: LeaseSubject, options?: {signal?: AbortSignal}): Promise<VaultWriter>;
   /**
    * Waits until no writer is left; no new writer begins meanwhile.
-   * @param options.waitMs the longest wait. Default 60 s
+   * @param options.waitMs the longest wait, for one of many tries. Default 60 s, and longer if it takes longer to learn
+   *   whether the holder of a lease is dead. The next try with the same vault continues to watch
    * @throws BkpError `VAULT_LOCKED`
    */
   collector(lease: LeaseSubject, options?: {signal?: AbortSignal; waitMs?: number}): Promise<VaultCollector>;

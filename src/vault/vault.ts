@@ -187,6 +187,7 @@ export async function openVault(options: VaultOptions): Promise<Vault> {
       randomId,
       ttlMs: options.leaseTtlMs,
       keepRow: options.keepLeases,
+      memory: new Map(),
     },
     objectLock,
     settings: settingsOf(options),
@@ -332,7 +333,8 @@ class OpenVault extends Reader implements Vault {
     subject: LeaseSubject,
     {signal, waitMs}: {signal: AbortSignal | undefined; waitMs?: number | undefined},
   ): AcquireOptions {
-    return {mode, subject, waitMs: waitMs ?? this.#parts.settings.lockWaitMs, signal};
+    const wait = waitMs === undefined ? {waitMs: this.#parts.settings.lockWaitMs} : {waitMs, isOneTryOfMany: true};
+    return {mode, subject, ...wait, signal};
   }
 
   get encryption(): EncryptionFacts | undefined {

@@ -148,6 +148,23 @@ export const leaseMutants: readonly Mutant[] = [
     killedBy: [leases, 'stays while it is renewed, even if the wall clock of its machine is wrong'],
   },
   {
+    name: 'others: each try begins to watch',
+    file: watch,
+    from: 'this.#seen = deps.memory ?? new Map();',
+    to: 'this.#seen = new Map();',
+    killedBy: [
+      'test/backups/wait-for-collector.test.ts',
+      'the lease of a stopped process ends also while another backup goes on beside it',
+    ],
+  },
+  {
+    name: 'others: a stopped process of this machine is waited for',
+    file: watch,
+    from: ' && this.#agedParts(seen) < doubtfulPart;',
+    to: ' && this.#agedParts(seen) < 1 / doubtfulPart;',
+    killedBy: [leases, 'of a stopped process of this machine ends after a TTL without a change'],
+  },
+  {
     name: 'others: a listing from before a lease was ended is used',
     file: acquire,
     from: 'isFirst && !watch.hasEndedLease ? ',

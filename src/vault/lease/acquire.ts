@@ -14,6 +14,8 @@ export type AcquireOptions = {
   subject: LeaseSubject;
   /** How long to wait for leases whose holders are known to be alive. */
   waitMs: number;
+  /** Wait no longer for others either: the caller tries again, with the same memory of leases. Default false. */
+  isOneTryOfMany?: boolean | undefined;
   signal?: AbortSignal | undefined;
 };
 
@@ -36,7 +38,7 @@ export async function acquireLease<Found extends {leases: Leases}>(
   options: AcquireOptions,
   firstListing: () => Promise<Found>,
 ): Promise<{lease: Lease; found?: Found}> {
-  const {mode, subject, waitMs, signal} = options;
+  const {mode, subject, waitMs, isOneTryOfMany = false, signal} = options;
   const watch = new LeaseWatch(deps, {sweeps: mode === 'collector'});
   const startedAtMs = deps.clock.monotonicMs();
   let pauseMs = pollMs.first;
@@ -64,7 +66,7 @@ export async function acquireLease<Found extends {leases: Leases}>(
         return isFirst && !watch.hasEndedLease ? {lease: held, found} : {lease: held};
       }
       // A lease whose holder may be dead is watched until that is known, which takes at most its TTL.
-      const boundMs = other.isCertain ? waitMs : Math.max(waitMs, 2 * leaseTtlMs);
+      const boundMs = other.isCertain || isOneTryOfMany ? waitMs : Math.max(waitMs, 2 * leaseTtlMs);
       if (conflict === 'fail' || deps.clock.monotonicMs() - startedAtMs >= boundMs) throw locked(other);
       if (conflict === 'yield') {
         await lease?.release();

@@ -5,6 +5,7 @@ import {removeIfAllowed} from '../../stores/index.ts';
 import type {LeaseSubject} from '../types.ts';
 import {firstContent, type LeaseMode, leaseTtlMs} from './content.ts';
 import type {Host} from './host.ts';
+import type {LeaseMemory} from './memory.ts';
 import {type Leases, leasePrefix, listLeases, markReleased, releasedKey} from './objects.ts';
 import {isIntact, type KeepRow, LeaseRow, lostBy, type RenewedRow, type RowState, removedByOthers} from './row.ts';
 
@@ -17,6 +18,8 @@ export type LeaseDeps = {
   ttlMs?: number | undefined;
   /** Renews held leases while this thread is busy. Absent: a timer of this thread does. */
   keepRow?: KeepRow | undefined;
+  /** Lets an acquisition continue where an earlier one stopped watching. Absent: each one begins to watch. */
+  memory?: LeaseMemory | undefined;
 };
 
 /**

@@ -3,6 +3,7 @@ import type {Key} from '../../stores/index.ts';
 import {removeIfAllowed} from '../../stores/index.ts';
 import {type LeaseContent, leaseTtlMs, parseLease} from './content.ts';
 import type {LeaseDeps} from './lease.ts';
+import type {LeaseMemory, SeenLease} from './memory.ts';
 import {type LeaseObjects, type Leases, leasePrefix, listLeases, markReleased, releasedKey} from './objects.ts';
 
 /** A lease of another process that is not known to be dead. */
@@ -10,7 +11,10 @@ export type OtherLease = {
   id: string;
   /** Undefined when it cannot be parsed. */
   content: LeaseContent | undefined;
-  /** True when its process is known to run, or the lease was seen to change; otherwise only the TTL decides. */
+  /**
+   * True when its process is known to run, or the lease was seen to change, and no renewal is overdue; otherwise only
+   * the TTL decides.
+   */
   isCertain: boolean;
 };
 
@@ -20,13 +24,16 @@ const ttlBoundsMs = {least: 1000, most: 5 * leaseTtlMs};
 /** How many times to look for a newer object when the holder removed the one to be read. */
 const readTries = 5;
 
-/** What is remembered of a lease between two listings. `mark` changes with each renewal. `sinceMs` is monotonic. */
-type Seen = {mark: string; sinceMs: number; changed: boolean; content: LeaseContent | undefined};
+/**
+ * A lease that was not renewed for this part of its TTL has missed two renewals. Its process may be stopped, so whether
+ * it runs decides nothing any more.
+ */
+const doubtfulPart = 0.4;
 
 /** Watches the leases in a store, and finds dead ones by comparing successive listings. */
 export class LeaseWatch {
   readonly #deps: LeaseDeps;
-  readonly #seen = new Map<string, Seen>();
+  readonly #seen: LeaseMemory;
   #sweeps: boolean;
   /** Whether it ended a lease. What was listed before that may have been changed by the lease's holder since. */
   hasEndedLease = false;
@@ -34,6 +41,7 @@ export class LeaseWatch {
   /** @param options.sweeps remove the objects of ended leases where permitted, as collectors do */
   constructor(deps: LeaseDeps, options: {sweeps: boolean}) {
     this.#deps = deps;
+    this.#seen = deps.memory ?? new Map();
     this.#sweeps = options.sweeps;
   }
 
@@ -43,6 +51,7 @@ export class LeaseWatch {
    */
   async living(leases: Leases, ownId: string | undefined): Promise<OtherLease[]> {
     const others = [...leases.values()].filter(({id}) => id !== ownId);
+    for (const id of this.#seen.keys()) if (!leases.has(id)) this.#seen.delete(id);
     await this.#sweep(others.filter(({isReleased}) => isReleased));
     const living: OtherLease[] = [];
     const dead: LeaseObjects[] = [];
@@ -52,14 +61,14 @@ export class LeaseWatch {
       if (seen === undefined) continue;
       const {content} = seen;
       if (this.#isDead(seen)) dead.push(lease);
-      else living.push({id: lease.id, content, isCertain: seen.changed || this.#isNeighbour(content)});
+      else living.push({id: lease.id, content, isCertain: this.#isCertain(seen)});
     }
     await this.#remove(dead);
     return living;
   }
 
   /** @returns undefined if it was released after the listing */
-  async #observe(lease: LeaseObjects): Promise<Seen | undefined> {
+  async #observe(lease: LeaseObjects): Promise<SeenLease | undefined> {
     const before = this.#seen.get(lease.id);
     const newest = lease.renewals.at(-1);
     // The names alone show a renewal. The content is read again only while it may change: until the lease is held.
@@ -68,7 +77,7 @@ export class LeaseWatch {
     if (content === 'gone') return undefined;
     const mark = newest ?? JSON.stringify(content ?? 'unreadable');
     const isSame = before?.mark === mark;
-    const seen: Seen = {
+    const seen: SeenLease = {
       mark,
       sinceMs: isSame ? before.sinceMs : this.#deps.clock.monotonicMs(),
       changed: isSame ? before.changed : before !== undefined,
@@ -102,11 +111,20 @@ export class LeaseWatch {
     return content?.host.space !== undefined && content.host.space === this.#deps.host.space;
   }
 
-  #isDead({content, sinceMs}: Seen): boolean {
-    const {clock, host} = this.#deps;
+  #isDead(seen: SeenLease): boolean {
+    if (this.#agedParts(seen) >= 1) return true;
+    const {content} = seen;
+    return this.#isNeighbour(content) && !this.#deps.host.isAlive(content.host.pid, content.host.started);
+  }
+
+  #isCertain(seen: SeenLease): boolean {
+    return (seen.changed || this.#isNeighbour(seen.content)) && this.#agedParts(seen) < doubtfulPart;
+  }
+
+  /** How long the lease has been watched without a renewal, in parts of its TTL. */
+  #agedParts({content, sinceMs}: SeenLease): number {
     const ttlMs = Math.min(ttlBoundsMs.most, Math.max(ttlBoundsMs.least, content?.ttlMs ?? leaseTtlMs));
-    if (clock.monotonicMs() - sinceMs >= ttlMs) return true;
-    return this.#isNeighbour(content) && !host.isAlive(content.host.pid, content.host.started);
+    return (this.#deps.clock.monotonicMs() - sinceMs) / ttlMs;
   }
 
   /**

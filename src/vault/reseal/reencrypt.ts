@@ -121,11 +121,12 @@ class Reencryption {
     const {leases, sealed, clock, catchUp} = this.#deps;
     const {purpose, signal} = this.#options;
     const subject = {purpose, subject: 'keys of the vault'};
-    const waitMs = mode === 'writer' ? Number.POSITIVE_INFINITY : exclusiveWaitMs;
+    const wait =
+      mode === 'writer' ? {waitMs: Number.POSITIVE_INFINITY} : {waitMs: exclusiveWaitMs, isOneTryOfMany: true};
     for (;;) {
       try {
         const found = async () => ({leases: await listLeases(sealed)});
-        const {lease} = await acquireLease(leases, {mode, subject, waitMs, signal}, found);
+        const {lease} = await acquireLease(leases, {mode, subject, ...wait, signal}, found);
         await catchUp().catch(async (error: unknown) => {
           await lease.releaseIfPossible();
           throw error;

@@ -84,7 +84,7 @@ test('a collector waits for writers for a limited time, then names the one that 
 test('a writer waits until a collector has ended', async () => {
   const store = newStore();
   const one = await processOn(store, 1);
-  const two = await processOn(store, 2);
+  const two = await processOn(store, 2, {clock: one.clock});
   const collector = await one.vault.collector({purpose: 'operation cleanup/1'});
   let isWriting = false;
   const waiting = two.vault.writer({purpose: 'backup'}).then((writer) => {
@@ -214,6 +214,17 @@ describe('the lease of an ended process', () => {
     await expect(here.collector({purpose: 'cleanup'})).rejects.toMatchObject(locked('long backup'));
     await writer.commit(manifestKey('one'), manifestOf());
     await writer.close();
+  });
+
+  test('of a stopped process of this machine ends after a TTL without a change', async () => {
+    const store = newStore();
+    const {host, vault} = await processOn(store, 1, {clock: {...fakeClock(), every: () => () => {}}});
+    const collector = await vault.collector({purpose: 'stopped'});
+    const two = await processOn(store, 2);
+    expect(host.isAlive(1, '1')).toBe(true);
+    await (await two.vault.writer({purpose: 'next'})).close();
+    expect(two.clock.monotonicMs()).toBeGreaterThanOrEqual(ttlMs);
+    await expect(collector.remove([manifestKey('one')])).rejects.toMatchObject(locked('lost'));
   });
 
   test('that cannot be parsed ends after a TTL without a change', async () => {
