@@ -71,10 +71,24 @@ export const scheduleMutants: readonly Mutant[] = [
     killedBy: [scheduler, 'a missed run is made up for once and reported'],
   },
   {
+    name: 'schedules: names that follow a clock that was ahead are times',
+    file: 'src/collections/views/scheduled.ts',
+    from: 'const isTime = nameMs(chain) <= newestMs;',
+    to: 'const isTime = newestMs > 0;',
+    killedBy: [scheduler, 'a backup named by a clock that was ten years ahead stops neither full backups nor cleanups'],
+  },
+  {
+    name: 'schedules: names in the future start no cleanup',
+    file: 'src/collections/backup/backup.ts',
+    from: 'const isAhead = backups.length > 0 && nameMs(backups.at(-1)!) > nowMs;',
+    to: 'const isAhead = backups.length > 0 && nowMs < 0;',
+    killedBy: [scheduler, 'a backup named by a clock that was ten years ahead stops neither full backups nor cleanups'],
+  },
+  {
     name: 'schedules: SCHEDULE_FULL takes increments',
     file: decide,
-    from: "take: full !== undefined && full <= nowMs ? 'full' : 'incremental'",
-    to: "take: full === null ? 'full' : 'incremental'",
+    from: 'const isFull = full !== undefined && (full <= nowMs || chainMs > nowMs);',
+    to: 'const isFull = full === null;',
     killedBy: [
       scheduler,
       'the scheduler takes a full backup, increments, and a full one on Sunday, and reports each end',

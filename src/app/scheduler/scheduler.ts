@@ -125,7 +125,8 @@ export class Scheduler {
         'settings and schedules are reloaded: the configuration changed, or reload_config() was called',
       );
     }
-    if (this.#nowMs() - this.#lookedMs >= lookEveryMs || (await this.#isAnyDue())) {
+    // Also after the clock was set back.
+    if (Math.abs(this.#nowMs() - this.#lookedMs) >= lookEveryMs || (await this.#isAnyDue())) {
       const before = this.#all();
       await this.#look();
       this.#tellChanges(before, this.#all());

@@ -32,21 +32,24 @@ export type Decision =
 export function decide(situation: Situation, nowMs: number): Decision {
   const {plan, chainMs} = situation;
   const sinceMs = lastKnown(situation, nowMs);
-  if (sinceMs === undefined) return {take: 'full', dueMs: nowMs, isFirst: true};
+  // A creation time in the future was recorded with a wrong clock: nothing is known then, either.
+  if (sinceMs === undefined)
+    return {take: 'full', dueMs: nowMs, ...(situation.createdAtMs === undefined ? {isFirst: true} : {})};
   const {any} = nextTimes(plan, sinceMs);
   if (any === undefined) return {take: 'nothing'};
   if (any > nowMs) return {take: 'nothing', nextMs: any};
   if (!plan.incremental || chainMs === undefined || situation.isChainBroken) return {take: 'full', dueMs: any};
   const {full} = nextTimes(plan, chainMs);
-  return {take: full !== undefined && full <= nowMs ? 'full' : 'incremental', dueMs: any};
+  // A chain that began in the future would keep its increments until then.
+  const isFull = full !== undefined && (full <= nowMs || chainMs > nowMs);
+  return {take: isFull ? 'full' : 'incremental', dueMs: any};
 }
 
 /** Ignores times in the future: they were recorded with a wrong clock, and waiting for them could take years. */
 function lastKnown({createdAtMs, newestMs, attemptsMs = []}: Situation, nowMs: number): number | undefined {
   const times = [createdAtMs, newestMs, ...attemptsMs];
   const known = times.filter((time) => time !== undefined && time <= nowMs) as number[];
-  if (known.length > 0) return Math.max(...known);
-  return createdAtMs === undefined ? undefined : nowMs;
+  return known.length > 0 ? Math.max(...known) : undefined;
 }
 
 export type Moment = {

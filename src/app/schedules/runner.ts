@@ -49,7 +49,8 @@ export function isRunBySomething(
 ): boolean {
   const found = readNote<Presence>(schema, fileOf(home, profile));
   if (found === undefined) return false;
-  const isRecent = nowMs - found.atMs < silentMs;
+  // A report from the future was made before the clock was set back.
+  const isRecent = Math.abs(nowMs - found.atMs) < silentMs;
   if (found.kind === 'timer') return isRecent;
   switch (processes.fateOf(found.process)) {
     case 'alive':

@@ -13,7 +13,8 @@ export type MatchOptions = {calendar: Calendar; nowMs: number; isVerified?: (at:
  * - `within` goes back from the newest backup that is not in the future; backups in the future are kept.
  *
  * `verified` is not a rule of restic.
- * @param newestFirst when each backup was taken, in milliseconds since 1970
+ * @param newestFirst when each backup was taken, in milliseconds since 1970, in the order in which they were taken. A
+ *   time may be wrong, so that this is not the order of the times
  * @param options.isVerified by position
  * @returns for each backup the rules that keep it; empty: none does
  */
@@ -49,11 +50,12 @@ function count(
   matches: readonly KeepMatch[][],
 ): void {
   let position = 0;
-  let previous: string | undefined;
+  // All of them: where a clock was wrong for a while, the times do not follow the order of the backups.
+  const seen = new Set<string>();
   for (const [at, span] of spans.entries()) {
-    const isNew = span !== previous;
+    const isNew = !seen.has(span);
     if (!isNew && at < spans.length - 1) continue;
-    previous = span;
+    seen.add(span);
     matches[at]!.push({rule, position: ++position, of: limit, isOldest: !isNew});
     if (position === limit) return;
   }

@@ -23,6 +23,7 @@ import {
   nextBackupName,
 } from '../stored/names.ts';
 import {pinsInForce} from '../stored/pinned.ts';
+import {takenTimes} from '../stored/taken-times.ts';
 import {requireChain} from './chain.ts';
 import {type CopiedTables, copyTables} from './copy-tables.ts';
 import type {FoldLimits} from './fold.ts';
@@ -46,8 +47,8 @@ export type BackupReport = {
   logicalBytes: number;
   storedBytes: number;
   /**
-   * How many older backups the KEEP_… settings do not keep now, judged by the names. They have not been removed yet: a
-   * cleanup makes its own plan.
+   * How many older backups the KEEP_… settings do not keep now, judged by the names where they can be right. They have
+   * not been removed yet: a cleanup makes its own plan.
    */
   beyondKept: number;
 };
@@ -151,7 +152,10 @@ async function countBeyondKept(tools: WorkTools & {vault: Vault}, {name, setting
   });
   if (found === undefined) return 0;
   const {backups, pins} = found;
-  const newestFirst = backups.map((backup) => ({backup, takenMs: nameMs(backup)})).toReversed();
+  // Names that had to follow one of a clock that was ahead are no times.
+  const isAhead = backups.length > 0 && nameMs(backups.at(-1)!) > nowMs;
+  const times = isAhead ? await takenTimes(tools.vault, name, backups) : backups.map(nameMs);
+  const newestFirst = backups.map((backup, at) => ({backup, takenMs: times[at]!})).toReversed();
   const calendar = openCalendar(settings.scheduleZone);
   const kept = new Set(keptByRules(newestFirst, {rules, calendar, nowMs, unsound: 'keep-all'}));
   const pinned = new Set(pinsInForce(pins, nowMs).map(([backup]) => backup));

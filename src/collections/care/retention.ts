@@ -12,22 +12,21 @@ import {
   type RetentionReason,
   type RetentionRule,
   type RetentionVerdict,
-  readsAtOnce,
   rulesOf,
   type Standing,
   toVerdict,
   unlessUnreadable,
 } from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
-import {mapConcurrent} from '../../lib/async.ts';
 import {openCalendar} from '../../schedule/index.ts';
 import {quoteName} from '../../sql/index.ts';
 import type {VaultReader} from '../../vault/index.ts';
 import {examineBackup} from '../stored/examine.ts';
 import {isLiving, readAllFolders, requireCollection} from '../stored/folder.ts';
 import {keepTexts} from '../stored/keep.ts';
-import {type Backup, readBackup, takenAtMs} from '../stored/manifest.ts';
+import {type Backup, readBackup} from '../stored/manifest.ts';
 import {type BackupName, nameMs} from '../stored/names.ts';
+import {takenTimes} from '../stored/taken-times.ts';
 
 /** A value, made before anything is removed. */
 export type RetentionPlan = {
@@ -85,7 +84,7 @@ export async function planRetention(
     };
   }
   const rule: RetentionRule = {rules, calendar: openCalendar(settings.scheduleZone), nowMs, unsound: 'keep-all'};
-  const times = await takenTimes(vault, collection, newestFirst, rules);
+  const times = await timesFor(rules, vault, collection, newestFirst);
   const verified = await newestVerified(vault, collection, newestFirst, rules);
   const candidates = newestFirst.map((backup, at) => ({backup, takenMs: times[at]!, verified: verified.has(backup)}));
   const kept = keptByRules(candidates, rule);
@@ -145,20 +144,13 @@ async function newestVerified(
 }
 
 /** Only the rules of the calendar need the manifests: the order of the names is the order in time. */
-async function takenTimes(
+async function timesFor(
+  {last: _, verified: __, ...ofCalendar}: KeepRules,
   vault: VaultReader,
   collection: string,
   backups: readonly BackupName[],
-  {last: _, verified: __, ...ofCalendar}: KeepRules,
 ): Promise<readonly number[]> {
-  if (!hasRules(ofCalendar)) return backups.map(nameMs);
-  const times: number[] = [];
-  const read = mapConcurrent(backups, readsAtOnce, async (backup) => {
-    const found = await unlessUnreadable(readBackup(vault, collection, backup));
-    return found === undefined ? nameMs(backup) : takenAtMs(found.body);
-  });
-  for await (const takenMs of read) times.push(takenMs);
-  return times;
+  return hasRules(ofCalendar) ? takenTimes(vault, collection, backups) : backups.map(nameMs);
 }
 
 /** @param backups newest first @throws what keeps a backup from being judged */

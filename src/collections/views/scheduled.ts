@@ -4,8 +4,9 @@ import type {VaultReader} from '../../vault/index.ts';
 import type {NamedDatabase} from '../backup/belongs.ts';
 import type {CollectionSettings} from '../stored/definition.ts';
 import {isLiving, readAllFolders} from '../stored/folder.ts';
-import {readBackup} from '../stored/manifest.ts';
+import {readBackup, takenAtMs} from '../stored/manifest.ts';
 import {type BackupName, nameMs} from '../stored/names.ts';
+import {takenTimes} from '../stored/taken-times.ts';
 
 /** When backups are taken, and which are full ones. */
 export type BackupPlan = Pick<CollectionSettings, 'incremental' | 'schedule' | 'scheduleFull' | 'scheduleZone'>;
@@ -48,7 +49,7 @@ export async function listScheduled(vault: VaultReader): Promise<readonly Schedu
       plan: settings,
       createdAtMs: Date.parse(createdAt),
       ...(drills.length === 0 ? {} : {drillMs: Math.max(...drills)}),
-      ...(newest === undefined ? {} : {newestMs: nameMs(newest), ...(await newestFacts(vault, name, newest))}),
+      ...(newest === undefined ? {} : await newestFacts(vault, name, {newest, backups})),
     });
   }
   return found.sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -57,12 +58,19 @@ export async function listScheduled(vault: VaultReader): Promise<readonly Schedu
 async function newestFacts(
   vault: VaultReader,
   collection: string,
-  newest: BackupName,
-): Promise<Pick<ScheduledCollection, 'chainMs' | 'source'>> {
+  {newest, backups}: {newest: BackupName; backups: readonly BackupName[]},
+): Promise<Pick<ScheduledCollection, 'newestMs' | 'chainMs' | 'source'>> {
   const backup = await unlessUnreadable(readBackup(vault, collection, newest));
-  if (backup === undefined) return {};
+  if (backup === undefined) return {newestMs: nameMs(newest)};
   const {mark, chain, source} = backup.body;
-  return mark === undefined ? {source} : {source, chainMs: nameMs(chain)};
+  const newestMs = takenAtMs(backup.body);
+  if (mark === undefined) return {newestMs, source};
+  // A name that had to follow one of a clock that was ahead is no time: the oldest backup that is left of the chain is
+  // the best witness of its beginning.
+  const isTime = nameMs(chain) <= newestMs;
+  const oldest = backups.find((name) => name >= chain) ?? newest;
+  const [oldestMs] = isTime ? [nameMs(chain)] : await takenTimes(vault, collection, [oldest]);
+  return {newestMs, source, chainMs: oldestMs!};
 }
 
 /** The next time of either line, and the next of the line for full backups; both are later than `afterMs`. */

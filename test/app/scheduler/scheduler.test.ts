@@ -26,7 +26,7 @@ type Bench = {
   scheduler: Scheduler;
   lines: string[];
   sql: (statement: string) => Promise<void>;
-  /** Sets the clock. */
+  /** Sets the clock to a time of January 2026, or to any time. */
   setTime: (time: string) => void;
   /** Sets the clock and runs a round; returns the lines that the scheduler has printed since. */
   at: (time: string) => Promise<string[]>;
@@ -62,7 +62,7 @@ async function openBench({database}: {database?: string} = {}): Promise<Bench> {
   const lines: string[] = [];
   const scheduler = new Scheduler({deps, start: execute, profiles: [], tell: (line) => lines.push(line)});
   const setTime = (time: string) => {
-    clock.ms = Date.parse(`2026-01-${time}Z`);
+    clock.ms = Date.parse(/^\d{4}-/.test(time) ? time : `2026-01-${time}Z`);
   };
   return {
     desk,
@@ -105,6 +105,52 @@ test('the scheduler takes a full backup, increments, and a full one on Sunday, a
     '20260103020000Z_incremental',
     '20260104020000Z_full',
   ]);
+});
+
+test('a backup named by a clock that was ten years ahead stops neither full backups nor cleanups', async () => {
+  const {desk, scheduler, sql, at, setTime, deps} = await openBench();
+  await sql(create("SCHEDULE='0 2 * * *', SCHEDULE_FULL='0 2 * * 0', KEEP_WITHIN='2 days'"));
+  await scheduler.reload();
+  await at('02T02:00:00');
+  setTime('2036-01-03T00:00:00Z');
+  await sql('BACKUP c INCREMENTAL');
+  const taken: string[] = [];
+  for (let day = 3; day <= 18; day++) {
+    const lines = await at(`${String(day).padStart(2, '0')}T02:00:00`);
+    taken.push(...lines.flatMap((line) => /^c: (full|inc)backup/.exec(line)?.[1] ?? []));
+  }
+  // 4, 11 and 18 January are Sundays.
+  const week = ['full', 'inc', 'inc', 'inc', 'inc', 'inc', 'inc'];
+  expect(taken).toEqual(['inc', ...week, ...week, 'full']);
+  const {operations} = await (await deps.journal()).list({kinds: ['cleanup'], page: 1, pageSize: 100});
+  expect(operations.map(({state}) => state.name === 'done' && state.outcome.status)).toContain('SUCCESS');
+  // The one of 2036 is newer than all, by its time.
+  expect(await backupsOf(desk)).toEqual([
+    '20360103000000Z_incremental',
+    '20360103000015Z_incremental',
+    '20360103000016Z_full',
+  ]);
+});
+
+test('a clock that was set back by years hides no new collection', async () => {
+  const {scheduler, sql, at, setTime} = await openBench();
+  setTime('2036-01-01T00:00:00Z');
+  await scheduler.reload();
+  await scheduler.round();
+  setTime('02T01:00:00');
+  await sql(nightly);
+  expect(await at('02T01:00:30')).toEqual(['c is scheduled now']);
+});
+
+test('a collection that was created by a clock that was ahead gets its backups', async () => {
+  const {scheduler, sql, at, setTime} = await openBench();
+  setTime('2036-01-01T00:00:00Z');
+  await sql(nightly);
+  setTime('02T01:00:00');
+  await scheduler.reload();
+  expect(await at('02T01:00:00')).toEqual(['c: fullbackup/1 started']);
+  expect(await at('02T01:30:00')).toEqual(['fullbackup/1 ended: SUCCESS']);
+  expect(await at('02T02:00:00')).toEqual(['c: incbackup/2 started']);
 });
 
 test('a round returns how long nothing is due', async () => {

@@ -75,6 +75,8 @@ test('a scheduler that was killed runs nothing; one in another container counts 
   expect(isRun('gone')).toBe(false);
   expect(isRun('unseen')).toBe(true);
   expect(isRun('unseen', clock.ms + 60 * minuteMs)).toBe(false);
+  // Its clock, or this one, was set back.
+  expect(isRun('unseen', clock.ms - 60 * minuteMs)).toBe(false);
   expect(isRunBySomething(deps.home, 'other', clock.ms)).toBe(false);
 });
 

@@ -91,6 +91,17 @@ test('a clock that was wrong for a while does not stop a schedule', () => {
   expect(decide({...situation, attemptsMs: [at('03T03:00:00')]}, at('03T03:00:01'))).toMatchObject({take: 'nothing'});
 });
 
+test('a creation time or a beginning of the chain in the future is not waited for', () => {
+  const future = Date.parse('2031-01-01T00:00:00Z');
+  const now = at('05T12:00:00');
+  expect(decide({plan: sundays, createdAtMs: future}, now)).toEqual({take: 'full', dueMs: now});
+  expect(decide({plan: sundays, createdAtMs: future, attemptsMs: [now]}, now)).toMatchObject({take: 'nothing'});
+  const ahead = {...old, newestMs: at('04T02:00:01'), chainMs: future};
+  expect(decide({plan: sundays, ...ahead}, now)).toMatchObject({take: 'full'});
+  // Without SCHEDULE_FULL a chain never ends.
+  expect(decide({plan: nightly, ...ahead}, now)).toMatchObject({take: 'incremental'});
+});
+
 test('scheduled times are in the schedule’s time zone', () => {
   const plan = {...nightly, scheduleZone: 'America/New_York'};
   expect(decide({plan, ...old}, at('02T02:00:00'))).toEqual({take: 'nothing', nextMs: at('02T07:00:00')});

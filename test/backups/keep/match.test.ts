@@ -85,6 +85,25 @@ test('each rule keeps exactly the backups of its definition, in any time zone', 
   );
 });
 
+test('where a clock was wrong, each rule counts an hour, a day, … once, in the order of the backups', () => {
+  fc.assert(
+    fc.property(times, fc.infiniteStream(fc.nat()), rules, fc.constantFrom(...zones), (sorted, keys, wanted, zone) => {
+      const jumps = new Map(sorted.map((ms) => [ms, keys.next().value!]));
+      const newestFirst = sorted.toSorted((a, b) => jumps.get(a)! - jumps.get(b)!);
+      const matches = matchRules(newestFirst, wanted, {calendar: openCalendar(zone), nowMs: farMs});
+      for (const [rule, n] of Object.entries(wanted)) {
+        const spans = newestFirst.map((ms) => spanIn(rule, ms, zone));
+        const firsts = newestFirst.filter((_, at) => spans.indexOf(spans[at]!) === at);
+        const model = new Set(n === undefined ? [] : firsts.slice(0, n));
+        if (n !== undefined && firsts.length < n && newestFirst.length > 0) model.add(newestFirst.at(-1)!);
+        const kept = newestFirst.filter((_, at) => matches[at]!.some((match) => match.rule === rule));
+        expect(new Set(kept), `${rule} of ${n} in ${zone}`).toEqual(model);
+      }
+    }),
+    runs,
+  );
+});
+
 test('the positions of a rule are 1, 2, … from the newest on, never more than its limit', () => {
   fc.assert(
     fc.property(times, rules, (newestFirst, wanted) => {
