@@ -18,6 +18,7 @@ const silentUnseenMicros = 300e6;
 /** The same for a worker of another machine, whose clock may differ by up to ten minutes. */
 export const silentElsewhereMinutes = 15;
 const silentElsewhereMicros = silentElsewhereMinutes * 60e6;
+const aheadAtMostMicros = 24 * 3600e6;
 
 /** @returns why no process works on this open operation any more; undefined while one does, or may soon start */
 export function whyDead(row: Row, processes: Processes, nowMicros: number): string | undefined {
@@ -70,9 +71,12 @@ function isOld(atMicros: number, nowMicros: number, limitMicros: number): boolea
   return Math.abs(nowMicros - atMicros) > limitMicros;
 }
 
-/** Of another machine, a time in the future only means that its clock is ahead. */
+/**
+ * Of another machine, a time in the future only means that its clock is ahead, by a wrong time zone at most. Years
+ * would keep the operation open for as long.
+ */
 function isSilent(atMicros: number, nowMicros: number): boolean {
-  return nowMicros - atMicros > silentElsewhereMicros;
+  return nowMicros - atMicros > silentElsewhereMicros || atMicros - nowMicros > aheadAtMostMicros;
 }
 
 export function deadWorkerError(operation: Operation, why: string): BkpError {

@@ -125,6 +125,13 @@ test('a report from another host whose clock is ahead is a fresh one', async () 
   expect(await home.open().reap()).toEqual([]);
 });
 
+test('a report from another host whose clock was years ahead does not keep its operation open for years', async () => {
+  const there = home.open(onOtherHost());
+  await running(there);
+  home.clock.nowMicros -= 365 * 24 * 3600 * second;
+  expectInterrupted((await home.open().reap())[0], /runs on the host db2/);
+});
+
 test('an operation queued on another host waits for its worker as long as a worker may be silent', async () => {
   await home.open(onOtherHost()).create(newOperation());
   home.clock.nowMicros += 14 * 60 * second;
