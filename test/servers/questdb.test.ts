@@ -7,6 +7,7 @@ import {setTimeout as pause} from 'node:timers/promises';
 import {afterAll, afterEach, beforeAll, describe, expect, test} from 'vitest';
 import type {CheckpointSource} from '../../src/sources/index.ts';
 import {openQuestDbSource} from '../../src/sources/questdb/index.ts';
+import {settleMicros} from '../../src/sources/questdb/listing/stamp.ts';
 import {copyDatabase, freezeOptions, hashOf} from './questdb-copy.ts';
 import {QuestDbServer} from './questdb-server.ts';
 
@@ -140,6 +141,8 @@ describe('a copy while rows are written', () => {
     for (let round = 0; round < 12; round++) {
       // Into pages that are dirty since the last read, so the file's times do not change.
       await insert();
+      // In most rounds the files become old enough to get a stamp.
+      if (round % 3 !== 0) await pause(settleMicros / 1000 + 100);
       const frozen = await source.freeze(freezeOptions);
       try {
         // After the sync of the checkpoint and before the copy: dirties pages into which the next rows are written.
@@ -164,6 +167,51 @@ describe('a copy while rows are written', () => {
     // Files that rsync's rule would have skipped. The number depends on when the kernel writes pages back, so it is
     // not asserted.
     console.info(`files that changed with size, mtime and inode the same: ${found.changedBehindTheSameTimes}`);
+  });
+});
+
+describe('the stamp of a file that the server overwrites in place', () => {
+  test('changes without the times of the file', async () => {
+    // So that parts are split off small partitions, too. They are joined again at once, in the same files.
+    const splitting = await QuestDbServer.start({env: {QDB_CAIRO_O3_PARTITION_SPLIT_MIN_SIZE: '100'}});
+    restored.push(splitting);
+    const splits = openQuestDbSource({root: splitting.root, http: splitting.url});
+    await splitting.sql(
+      'CREATE TABLE p (ts TIMESTAMP, n LONG, s SYMBOL) TIMESTAMP(ts) PARTITION BY DAY WAL DEDUP UPSERT KEYS(ts)',
+    );
+    await splitting.sql(
+      "INSERT INTO p SELECT timestamp_sequence('2024-01-01', 1000000L), x, 'a' FROM long_sequence(1000)",
+    );
+    await splitting.sql("INSERT INTO p VALUES ('2024-01-02', 5000, 'b')");
+    const state = async () => {
+      await splitting.applied();
+      await pause(settleMicros / 1000 + 100);
+      const frozen = await splits.freeze(freezeOptions);
+      try {
+        const facts = new Map<string, {version: string | undefined; ino: number; bytes: string}>();
+        for await (const file of frozen.files()) {
+          const name = /db\/p~\d+\/(2024-01-01\/n\.d|s\.o)$/.exec(file.path)?.[1];
+          if (name === undefined) continue;
+          const {ino} = statSync(join(splitting.root, file.path));
+          const version = file.stamp?.split('.').at(-1);
+          facts.set(name, {version, ino, bytes: await hashOf(frozen, file)});
+        }
+        return facts;
+      } finally {
+        await frozen.release();
+      }
+    };
+    const change = async (name: string, statement: string) => {
+      const before = (await state()).get(name)!;
+      await splitting.sql(statement);
+      const after = (await state()).get(name)!;
+      expect(after.ino).toBe(before.ino);
+      expect(after.bytes).not.toBe(before.bytes);
+      if (before.version !== undefined) expect(after.version).not.toBe(before.version);
+    };
+    const late = "SELECT timestamp_sequence('2024-01-01T00:15:00', 1000000L), -x, 'a' FROM long_sequence(10)";
+    await change('2024-01-01/n.d', `INSERT INTO p ${late}`);
+    await change('s.o', "INSERT INTO p VALUES ('2024-01-02T01', 6000, NULL)");
   });
 });
 

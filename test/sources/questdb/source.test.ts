@@ -12,12 +12,13 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import {join} from 'node:path';
+import {dirname, join} from 'node:path';
 import {setTimeout as pause} from 'node:timers/promises';
 import {describe, expect, test} from 'vitest';
 import type {Frozen, FrozenFile} from '../../../src/sources/index.ts';
 import {emptyKeyFile} from '../../../src/sources/questdb/format/symbol-index.ts';
 import {openQuestDbSource, openQuestDbTarget} from '../../../src/sources/questdb/index.ts';
+import {recordsMappedWrites, settleMicros} from '../../../src/sources/questdb/listing/stamp.ts';
 import {ExecStandIn} from './exec-stand-in.ts';
 import {recordedBytes, recordedPaths, writeRecordedRoot} from './recorded-root.ts';
 import {withStandInRoot} from './stand-in-root.ts';
@@ -72,6 +73,9 @@ function momentBytes(path: string): Buffer {
 }
 
 const bytesOf = async (frozen: Frozen, file: FrozenFile) => Buffer.concat(await all(frozen.read(file)));
+
+/** After this time a file is old enough to get a stamp. */
+const settleMs = settleMicros / 1000 + 50;
 
 /** A stopped server has the files of the checkpoint in its own folders. */
 async function stopServer(): Promise<void> {
@@ -198,8 +202,17 @@ describe('the files of a recorded root', () => {
 
 describe('a stamp', () => {
   const column = recordedPaths.find((path) => path.endsWith('2024-01-02/id.d'))!;
-  const stampOf = (frozen: Frozen) =>
-    all(frozen.files()).then((files) => files.find(({path}) => path === column)!.stamp);
+  const table = dirname(dirname(column));
+  const stampsOf = async (frozen: Frozen) =>
+    new Map((await all(frozen.files())).flatMap(({path, stamp}) => (stamp === undefined ? [] : [[path, stamp]])));
+  const stampOf = async (frozen: Frozen) => (await stampsOf(frozen)).get(column);
+  /** Writes into the valid record of the table's `_txn` in the checkpoint. */
+  const changeTxn = (change: (bytes: Buffer, record: number) => void) => {
+    const path = join(root, table.replace('db/', '.checkpoint/db/'), '_txn');
+    const bytes = readFileSync(path);
+    change(bytes, bytes.readInt32LE(bytes.readBigInt64LE(0) % 2n === 0n ? 8 : 32));
+    writeFileSync(path, bytes);
+  };
 
   test('is absent for a file written just before or after the checkpoint', async () => {
     const future = new Date(Date.now() + 3_600_000);
@@ -208,12 +221,11 @@ describe('a stamp', () => {
   });
 
   test('stays the same without writes, and changes with every write', async () => {
-    // The new files become old enough to get a stamp.
-    await pause(60);
+    await pause(settleMs);
     const first = await withFrozen(stampOf);
     expect(await withFrozen(stampOf)).toBe(first);
     appendFileSync(join(root, column), 'x');
-    await pause(60);
+    await pause(settleMs);
     const later = await withFrozen(stampOf);
     if (first === undefined) return expect(later).toBeUndefined();
     expect(later).not.toBe(first);
@@ -221,8 +233,56 @@ describe('a stamp', () => {
     const {mtime} = statSync(join(root, column));
     writeFileSync(join(root, column), recordedBytes(column));
     utimesSync(join(root, column), mtime, mtime);
-    await pause(60);
+    await pause(settleMs);
     expect(await withFrozen(stampOf)).not.toBe(later);
+  });
+
+  test('is given to rows and texts only while the server runs, because it changes other files in place', async () => {
+    await pause(settleMs);
+    const stamps = await withFrozen(stampsOf);
+    if (stamps.size === 0) return expect(await recordsMappedWrites(root)).toBe(false);
+    const rows = /^db\/[^/]+\/(\d{4}[^/]*|default[^/]*)\/[^/]+\.(d|i|k|v|parquet)(\.\d+)?$/;
+    const texts = /^db\/[^/]+\/[^/]+\.[cokv](\.\d+)?$/;
+    expect([...stamps.keys()].filter((path) => !rows.test(path) && !texts.test(path))).toEqual([]);
+    for (const part of [column, `${table}/sym.c`, `${table}/sym.o`]) expect(stamps.has(part), part).toBe(true);
+    await stopServer();
+    const stopped = await openQuestDbSource({root, offline: true}).freeze(options);
+    expect((await stampsOf(stopped)).has('conf/server.conf')).toBe(true);
+  });
+
+  test('changes, without a write that the file shows, when the server may have overwritten rows or texts', async () => {
+    await pause(settleMs);
+    let before = await withFrozen(stampsOf);
+    if (before.size === 0) return expect(await recordsMappedWrites(root)).toBe(false);
+    const changed = async () => {
+      const after = await withFrozen(stampsOf);
+      const paths = [...before.keys()].filter((path) => after.get(path) !== before.get(path));
+      before = after;
+      return paths;
+    };
+    expect(await changed()).toEqual([]);
+    // Parts that were split off the first partition were joined to it again.
+    changeTxn((bytes, record) => {
+      const flags = record + 128 + 4 + bytes.readInt32LE(record + 128) * 8 + 4 + 8 + 5;
+      bytes.writeUInt8(bytes.readUInt8(flags) + 0x10, flags);
+    });
+    const ofPartition = await changed();
+    expect(ofPartition.length).toBeGreaterThan(10);
+    expect(new Set(ofPartition.map(dirname)).size).toBe(1);
+    // Another text.
+    changeTxn((bytes, record) => bytes.writeInt32LE(bytes.readInt32LE(record + 132) + 1, record + 132));
+    expect(await changed()).toEqual([`${table}/sym.c`, `${table}/sym.o`]);
+    // The flag that there are NULLs. The file shows this write; the other file of the texts does not.
+    const offsets = readFileSync(join(root, table, 'sym.o'));
+    offsets.writeUInt8(1 - offsets.readUInt8(8), 8);
+    writeFileSync(join(root, table, 'sym.o'), offsets);
+    await pause(settleMs);
+    expect(await changed()).toContain(`${table}/sym.c`);
+    changeTxn((bytes, record) => bytes.writeBigInt64LE(bytes.readBigInt64LE(record + 72) + 1n, record + 72));
+    const ofTable = await changed();
+    const emptyIndex = [`${table}/sym.k`, `${table}/sym.v`];
+    const inTable = [...before.keys()].filter((path) => path.startsWith(`${table}/`) && !emptyIndex.includes(path));
+    expect(ofTable.toSorted()).toEqual(inTable.toSorted());
   });
 });
 

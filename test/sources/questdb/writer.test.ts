@@ -13,6 +13,7 @@ import {dirname, join} from 'node:path';
 import {describe, expect, test} from 'vitest';
 import type {Frozen, FrozenFile} from '../../../src/sources/index.ts';
 import {openQuestDbSource} from '../../../src/sources/questdb/index.ts';
+import {settleMicros} from '../../../src/sources/questdb/listing/stamp.ts';
 import type {ExecStandIn} from './exec-stand-in.ts';
 import {recordedPaths} from './recorded-root.ts';
 import {withStandInRoot} from './stand-in-root.ts';
@@ -223,7 +224,7 @@ describe('the index of a column', () => {
   test('keeps its stamp while its rows stay the same', async () => {
     const old = new Date(Date.now() - 60_000);
     for (const path of recordedPaths) utimesSync(inRoot(path), old, old);
-    await new Promise((done) => setTimeout(done, 60));
+    await new Promise((done) => setTimeout(done, settleMicros / 1000 + 50));
     const stamps = async () => {
       const frozen = await openQuestDbSource({root, http: server.url}).freeze(options);
       const found = new Map<string, string | undefined>();
@@ -282,7 +283,7 @@ test('the index of a Parquet partition is copied unless it was written after the
   const old = new Date(Date.now() - 60_000);
   const age = async () => {
     for (const path of [keys, values]) utimesSync(inRoot(path), old, old);
-    await new Promise((done) => setTimeout(done, 60));
+    await new Promise((done) => setTimeout(done, settleMicros / 1000 + 50));
   };
   for (const path of [keys, values]) write(path, Buffer.from(`index ${path}`));
   await age();

@@ -55,7 +55,7 @@ export function readView(control: string, db: string, folder: string): TableStat
     folder,
     isBareView: true,
     meta: {partitionBy: 'NOT_APPLICABLE', timestampUnit: 'micros', columns: []},
-    txn: {rows: 0, sequencerTxn: Number.MAX_SAFE_INTEGER, partitions: []},
+    txn: {rows: 0, sequencerTxn: Number.MAX_SAFE_INTEGER, truncations: 0n, symbolCounts: [], partitions: []},
     columns: new ColumnVersions(),
   };
 }

@@ -29,6 +29,8 @@ type IndexWanted = RootFile & {
   /** The first row that has a value in the column, and the number of rows in the partition. */
   top: number;
   rows: number;
+  /** That of the column's rows. */
+  version: string;
 };
 
 /**
@@ -98,12 +100,15 @@ function shapeOf(listing: Listing, {values, table, top, rows}: IndexWanted, head
   return found === undefined ? undefined : indexShape(header, Number(found.size), rows - top);
 }
 
-/** The same rows give the same index. */
-function stampOf(listing: Listing, {path, table, ...wanted}: IndexWanted, shape: IndexShape): string | undefined {
-  const validBytes = (wanted.rows - wanted.top) * 4;
-  const column = listFile(listing, {path, table, validBytes});
+/** The same rows give the same index, and the same shape the same zeros after it. */
+function stampOf(
+  listing: Listing,
+  {path, table, version, rows, top}: IndexWanted,
+  {blockRows, keys, blocks}: IndexShape,
+): string | undefined {
+  const column = listFile(listing, {path, table, version, validBytes: (rows - top) * 4});
   if (column?.stamp === undefined) return undefined;
-  return ['index', shape.blockRows, wanted.top, column.stamp].join('.');
+  return ['index', blockRows, keys, blocks, top, column.stamp].join('.');
 }
 
 async function measured(listing: Listing, wanted: IndexWanted, blockRows: number): Promise<IndexShape> {

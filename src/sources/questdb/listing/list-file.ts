@@ -30,6 +30,11 @@ type FileWanted = {
   /** Length that belongs to the backup; absent: up to the zeros at the end, which a restore recreates. */
   validBytes?: number;
   numberBytes?: number;
+  /**
+   * What else the server changes when it overwrites valid bytes of the file, see `version.ts`. Absent: it may overwrite
+   * them at any time, so every backup of a running server reads the file.
+   */
+  version?: string | undefined;
 };
 
 /*
@@ -43,12 +48,12 @@ type FileWanted = {
  * @throws BkpError `SOURCE_DAMAGED` when it is shorter than `validBytes`
  */
 export function listFile(listing: Listing, wanted: FileWanted): ListedFile | undefined {
-  const {from, patches, validBytes, path, table, optional, numberBytes} = wanted;
+  const {from, patches, validBytes, path, table, optional, numberBytes, version} = wanted;
   const source = {path: from ?? path, table};
   const found = validBytes === undefined ? looseEnd(listing, source) : fixedEnd(listing, source, validBytes);
   if (found === undefined) return undefined;
   const {times, sizeBytes, zeroTailBytes} = found;
-  const stamp = patches === undefined ? listing.stamp(times, sizeBytes) : undefined;
+  const stamp = patches === undefined ? listing.stamp(times, sizeBytes, version) : undefined;
   return {
     path,
     sizeBytes,

@@ -14,15 +14,12 @@ import {type Listing, listFolder, missingFile} from './list-file.ts';
 import type {ListedFile} from './listed-file.ts';
 import {Moment} from './moment.ts';
 import {databaseFacts, listBeside} from './root-files.ts';
-import {bootId, recordsMappedWrites, settled, stamper} from './stamp.ts';
+import {bootId, recordsMappedWrites, settled, settleMicros, stamper} from './stamp.ts';
 import {listTable} from './table-files.ts';
 import {Turns} from './turns.ts';
 
 /** Where the server writes the files of a checkpoint. */
 export const checkpointFolder = '.checkpoint/db';
-
-/** See stamp.ts: the times of a new file may be this much in the past. */
-const clockTickMicros = 20_000;
 
 /** Freezes the database of a running server with a checkpoint. If this throws, no checkpoint stays held. */
 export async function freezeLive(
@@ -48,7 +45,7 @@ export async function freezeLive(
     const listing: Listing = {
       root,
       isLive: true,
-      stamp: stamper(startedAtMicros, bootId(), certain),
+      stamp: stamper(startedAtMicros, {boot: bootId(), certain, isLive: true}),
       isSettled: settled(startedAtMicros),
     };
     return new Moment({
@@ -121,7 +118,7 @@ async function requireOwnRoot(http: QuestDbHttp, root: string, startedAtMicros: 
     if (isAbsent(error)) return undefined;
     throw unreadable(error, path);
   });
-  if (found !== undefined && found.mtimeNs >= BigInt(startedAtMicros - clockTickMicros) * 1000n) return;
+  if (found !== undefined && found.mtimeNs >= BigInt(startedAtMicros - settleMicros) * 1000n) return;
   throw new BkpError('SOURCE_UNAVAILABLE', `${root} is not the root of the QuestDB at ${http.url}`, {
     cause: `${await ownRoot(http)}; the checkpoint that it created did not appear in ${join(root, checkpointFolder)}`,
     next: 'set root= of the source to the folder that contains its conf and db',

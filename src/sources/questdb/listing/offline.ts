@@ -35,7 +35,7 @@ export async function freezeStopped(
   await requireAllTables(db, tables);
   const missing = await leftOut(db, tables, {isLive: false});
   const certain = await recordsMappedWrites(db);
-  const stamp = stamper(takenAtMicros, bootId(), certain);
+  const stamp = stamper(takenAtMicros, {boot: bootId(), certain, isLive: false});
   const listing: Listing = {root, isLive: false, stamp, isSettled: () => true};
   const before = await controlTimes(db, tables);
   return new Moment({

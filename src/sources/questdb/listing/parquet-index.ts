@@ -5,6 +5,7 @@ import type {Partition} from '../format/txn.ts';
 import {type Listing, listFile, missingFile, timesOf} from './list-file.ts';
 import type {ListedFile} from './listed-file.ts';
 import type {FileTimes} from './stamp.ts';
+import {rowsVersion} from './version.ts';
 
 type ParquetIndexWanted = {folder: string; partition: Partition; column: Column; names: readonly string[]};
 
@@ -16,10 +17,11 @@ type ParquetIndexWanted = {folder: string; partition: Partition; column: Column;
  */
 export function listParquetIndex(
   listing: Listing,
-  {name: table, columns}: TableState,
+  state: TableState,
   {folder, partition, column, names}: ParquetIndexWanted,
 ): ListedFile[] {
-  const place = columns.place(partition.timestamp, column.index);
+  const table = state.name;
+  const place = state.columns.place(partition.timestamp, column.index);
   if (place === undefined) return [];
   const suffix = place.nameTxn === -1n ? '' : `.${place.nameTxn}`;
   const files = ['k', 'v'].map((ending) => `${column.name}.${ending}${suffix}`);
@@ -36,7 +38,7 @@ export function listParquetIndex(
   };
   unchanged();
   return paths.map((path, at) => {
-    const file = listFile(listing, {path, table});
+    const file = listFile(listing, {path, table, version: rowsVersion(state, partition)});
     if (file === undefined) throw missingFile(paths[at]!, table);
     return {...file, openEnded: false, check: unchanged};
   });

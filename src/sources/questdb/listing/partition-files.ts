@@ -9,6 +9,7 @@ import {listIndex} from './index-files.ts';
 import {type Listing, listFile, missingFile, present, readNames, withFile} from './list-file.ts';
 import type {ListedFile} from './listed-file.ts';
 import {listParquetIndex} from './parquet-index.ts';
+import {rowsVersion} from './version.ts';
 
 const parquetName = 'data.parquet';
 /** Files of columns, in any version; only those that `_meta`, `_cv` and `_txn` name belong to the backup. */
@@ -40,7 +41,7 @@ export async function listPartition(listing: Listing, table: TableState, partiti
   const indexes = table.meta.columns
     .filter(({isIndexed}) => isIndexed)
     .flatMap((column) => listParquetIndex(listing, table, {folder, partition, column, names}));
-  return [listParquet(listing, table, folder, partition.parquetBytes), ...indexes];
+  return [listParquet(listing, table, folder, {...partition, parquetBytes: partition.parquetBytes}), ...indexes];
 }
 
 function requireKnown(path: string, name: string, table: string): void {
@@ -57,13 +58,20 @@ export function unknownFile(path: string, table: string): BkpError {
   });
 }
 
-function listParquet(listing: Listing, table: TableState, folder: string, bytes: number): ListedFile {
+function listParquet(
+  listing: Listing,
+  table: TableState,
+  folder: string,
+  partition: Partition & {parquetBytes: number},
+): ListedFile {
+  const bytes = partition.parquetBytes;
   const wanted = {path: `${folder}/${parquetName}`, table: table.name};
   const complete = listFile(listing, wanted);
   if (complete === undefined) throw missingFile(wanted.path, table.name);
   // Newer versions keep flags in the high bits. The number is then not a length, and the whole file is copied.
   const isLength = bytes > 0 && bytes <= complete.sizeBytes + complete.zeroTailBytes;
-  return isLength ? (listFile(listing, {...wanted, validBytes: bytes}) ?? complete) : complete;
+  if (!isLength) return complete;
+  return listFile(listing, {...wanted, validBytes: bytes, version: rowsVersion(table, partition)}) ?? complete;
 }
 
 type ColumnOf = {folder: string; partition: Partition; column: Column};
@@ -76,7 +84,7 @@ function listColumn(listing: Listing, state: TableState, {folder, partition, col
   const file = (ending: string) => ({path: columnPath(folder, column, place, ending), table});
   const need = (ending: string, facts: {validBytes: number; numberBytes?: number}) => {
     const wanted = file(ending);
-    const found = listFile(listing, {...wanted, ...facts});
+    const found = listFile(listing, {...wanted, ...facts, version: rowsVersion(state, partition)});
     if (found === undefined) throw missingFile(wanted.path, table);
     return found;
   };
@@ -109,14 +117,23 @@ function listColumn(listing: Listing, state: TableState, {folder, partition, col
 
 async function listColumnIndex(
   listing: Listing,
-  {name: table, columns}: TableState,
+  state: TableState,
   {folder, partition, column}: ColumnOf,
 ): Promise<ListedFile[]> {
-  const place = columns.place(partition.timestamp, column.index);
+  const place = state.columns.place(partition.timestamp, column.index);
   if (place === undefined) return [];
   const [path, keys, values] = ['d', 'k', 'v'].map((ending) => columnPath(folder, column, place, ending));
   const top = Math.min(place.top, partition.rows);
-  return listIndex(listing, {path: path!, keys: keys!, values: values!, table, column, top, rows: partition.rows});
+  return listIndex(listing, {
+    path: path!,
+    keys: keys!,
+    values: values!,
+    table: state.name,
+    column,
+    top,
+    rows: partition.rows,
+    version: rowsVersion(state, partition),
+  });
 }
 
 function columnPath(folder: string, {name}: Column, {nameTxn}: ColumnPlace, ending: string): string {

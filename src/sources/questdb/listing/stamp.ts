@@ -8,34 +8,45 @@ import {statfs} from 'node:fs/promises';
  */
 const fileSystems: ReadonlySet<number> = new Set([0xef53, 0x58465342, 0x9123683e]);
 
-/** The kernel sets file times to its last tick, up to 10 ms in the past (CONFIG_HZ=100). This is twice that. */
-const settleMicros = 20_000;
+/**
+ * The kernel sets the times of a file to its last tick, which was up to 15 ms in the past on a busy machine, and before
+ * it lets the write happen: up to 184 ms before, when the disk was busy (docs/questdb.md). A longer time would make
+ * frequent backups read more.
+ */
+export const settleMicros = 1_000_000;
 
 /** The part of a file's status that a stamp is built from. */
 export type FileTimes = {ino: bigint; size: bigint; mtimeNs: bigint; ctimeNs: bigint};
 
-/** Returns the stamp of a file; undefined: it must be read. */
-export type Stamper = (times: FileTimes, validBytes: number) => string | undefined;
+/**
+ * Returns the stamp of a file; undefined: it must be read.
+ * @param version see `version.ts`
+ */
+export type Stamper = (times: FileTimes, validBytes: number, version: string | undefined) => string | undefined;
 
 /**
  * @param settledAtMicros a time before a sync of the whole machine: the checkpoint's `started_at`. For a stopped
  * server: now, because it has no mappings any more
- * @param boot identifies this start of the machine; undefined where the system has no such id
- * @param certain whether the file system records every write
+ * @param options.boot identifies this start of the machine; undefined where the system has no such id
+ * @param options.certain whether the file system records every write
+ * @param options.isLive the server is running
  */
-export function stamper(settledAtMicros: number, boot: string | undefined, certain: boolean): Stamper {
+export function stamper(
+  settledAtMicros: number,
+  {boot, certain, isLive}: {boot: string | undefined; certain: boolean; isLive: boolean},
+): Stamper {
   if (!certain || boot === undefined) return () => undefined;
   const isSettled = settled(settledAtMicros);
-  return (times, validBytes) => {
-    if (!isSettled(times)) return undefined;
-    const {ino, size, mtimeNs, ctimeNs} = times;
+  return ({ino, size, mtimeNs, ctimeNs}, validBytes, version) => {
+    if (!isSettled({mtimeNs, ctimeNs}) || (isLive && version === undefined)) return undefined;
     // `validBytes` too: uncommitted rows become valid without a write to the file.
-    return [boot, ino, size, mtimeNs, ctimeNs, validBytes].map((part) => part.toString(36)).join('.');
+    const numbers = [ino, size, mtimeNs, ctimeNs, validBytes].map((part) => part.toString(36));
+    return [boot, ...numbers, version ?? ''].join('.');
   };
 }
 
 /** Whether a file was last written before that time; reliable only on file systems that record every write. */
-export function settled(settledAtMicros: number): (times: FileTimes) => boolean {
+export function settled(settledAtMicros: number): (times: Pick<FileTimes, 'mtimeNs' | 'ctimeNs'>) => boolean {
   const before = BigInt(settledAtMicros - settleMicros) * 1000n;
   return ({mtimeNs, ctimeNs}) => mtimeNs < before && ctimeNs < before;
 }

@@ -4,6 +4,7 @@ import {type Listing, listFile, listFolder, missingFile, present, readFolder} fr
 import type {ListedFile} from './listed-file.ts';
 import {listPartition, unknownFile} from './partition-files.ts';
 import {Turns} from './turns.ts';
+import {textsVersion} from './version.ts';
 import {listLog, listTree} from './wal-files.ts';
 
 /**
@@ -69,15 +70,16 @@ function listSymbols(listing: Listing, table: TableState): ListedFile[] {
   // A view has columns but no files.
   if (table.meta.partitionBy === 'NOT_APPLICABLE') return [];
   const symbols = table.meta.columns.filter(({isSymbol}) => isSymbol);
-  return symbols.flatMap((column) => {
+  return symbols.flatMap((column, at) => {
     const nameTxn = table.columns.symbolsNameTxn(column.index);
     const suffix = nameTxn === -1n ? '' : `.${nameTxn}`;
     const file = (ending: string) => ({
       path: `db/${table.folder}/${column.name}.${ending}${suffix}`,
       table: table.name,
     });
+    const version = textsVersion(listing, table, {symbol: at, of: symbols.length, offsets: file('o')});
     const texts = ['c', 'o'].map((ending) => {
-      const found = listFile(listing, file(ending));
+      const found = listFile(listing, {...file(ending), version});
       if (found === undefined) throw missingFile(file(ending).path, table.name);
       return found;
     });
