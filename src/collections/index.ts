@@ -2,7 +2,7 @@ export {type BackupReport, type BackupRequest, takeBackup} from './backup/backup
 export {isDatabaseOf, type NamedDatabase, type PresentDatabase, presentDatabase} from './backup/belongs.ts';
 export {needsFull} from './backup/chain.ts';
 export type {FoldLimits} from './backup/fold.ts';
-export {leftBehind, wholeTables} from './backup/members.ts';
+export {leftBehind, missingTables, wholeTables} from './backup/members.ts';
 export {type PlannedBackup, planBackup, planWantedBackup, whyFull} from './backup/plan.ts';
 export {
   type CleanupDrop,

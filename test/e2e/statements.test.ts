@@ -49,7 +49,27 @@ test('YS17: a full backup and two increments can each be restored', async () => 
 
 test('YS22: BACKUP names a missing member table', async () => {
   const desk = openDesk();
-  await desk.sql("CREATE BACKUP COLLECTION c (TABLE orders, TABLE nosuch) WITH (STORAGE='cluster')");
+  const created = await desk.bkp(
+    'sql',
+    "CREATE BACKUP COLLECTION c (TABLE orders, TABLE nosuch) WITH (STORAGE='cluster')",
+  );
+  expect(created.stderr).toBe('bkp: there is no table nosuch yet: BACKUP is refused until there is\n');
   const result = await desk.refused('BACKUP c;');
   expect(result.stderr).toMatch(/nosuch.*SCHEME_ERROR/);
+});
+
+test('a table whose changes cannot be tracked is named when a collection with increments gets it', async () => {
+  const desk = openDesk();
+  desk.exec('CREATE TABLE lines (a)');
+  const settings = "WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true')";
+  const named = /^bkp: BACKUP will be refused because of lines: it has no declared primary key: .*\n$/;
+  expect((await desk.bkp('sql', `CREATE BACKUP COLLECTION c (TABLE orders, TABLE lines) ${settings}`)).stderr).toMatch(
+    named,
+  );
+  expect((await desk.refused('BACKUP c')).stderr).toMatch(/lines cannot have incremental backups/);
+  expect((await desk.bkp('sql', `CREATE BACKUP COLLECTION d (TABLE orders) ${settings}`)).stderr).toBe('');
+  expect((await desk.bkp('sql', 'ALTER BACKUP COLLECTION d ADD TABLE lines')).stderr).toMatch(named);
+  expect((await desk.bkp('sql', 'ALTER BACKUP COLLECTION d ADD TABLE linse')).stderr).toMatch(
+    /there is no table linse yet/,
+  );
 });

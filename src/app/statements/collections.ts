@@ -8,11 +8,13 @@ import {
   dropCollection,
   leftBehind,
   listBackups,
+  missingTables,
   storageOf,
   wholeTables,
 } from '../../collections/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {formatCount} from '../../lib/figures.ts';
+import type {TableSource} from '../../sources/index.ts';
 import {collectionName, type Members, type Setting, tableName} from '../../sql/index.ts';
 import type {Vault} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
@@ -38,6 +40,7 @@ export async function createStatement(
   await requireCollectionsAt(place);
   const members = membersOf(statement.members);
   const notices = await staysBehind({deps, place}, name, members);
+  if (members?.kind === 'tables') notices.push(...(await notYet({deps, place}, members.tables)));
   if (isIncremental(settings)) notices.push(...(await takenWhole({deps, place}, members)));
   const created = await withVault({deps, place}, {create: true}, (vault) =>
     createCollection(defineTools(deps, vault), {name, members, settings, ifNotExists: statement.ifNotExists}),
@@ -74,9 +77,19 @@ const isIncremental = (settings: readonly Setting[]) =>
   settings.some(({key, value}) => key === 'INCREMENTAL_BACKUP_ENABLED' && value === 'true');
 
 async function takenWhole(at: AtPlace, members: CollectionMembers | undefined): Promise<readonly string[]> {
-  if (members === undefined) return [];
+  return members === undefined ? [] : fromSource(at, (source) => wholeTables({members}, source));
+}
+
+function notYet(at: AtPlace, tables: readonly string[]): Promise<readonly string[]> {
+  return fromSource(at, (source) => missingTables(tables, source));
+}
+
+async function fromSource(
+  {deps, place}: AtPlace,
+  ask: (source: TableSource) => Promise<readonly string[]>,
+): Promise<readonly string[]> {
   try {
-    return await withSource(at.deps, at.place, (source) => wholeTables({members}, source));
+    return await withSource(deps, place, ask);
   } catch (error) {
     if (error instanceof BkpError) return [];
     throw error;
@@ -97,7 +110,12 @@ export async function alterStatement(deps: Deps, statement: StatementOf<'alter-c
     alterCollection(defineTools(deps, vault), name, statement.actions),
   );
   const set = statement.actions.flatMap((action) => (action.kind === 'set' ? action.settings : []));
+  const added = statement.actions.flatMap((action) => (action.kind === 'add-table' ? [tableName(action.table)] : []));
   const notices = await unlessRun(deps, set);
+  if (added.length > 0 && after.members.kind === 'tables') {
+    notices.push(...(await notYet(at, added)));
+    if (after.settings.incremental) notices.push(...(await takenWhole(at, {kind: 'tables', tables: added})));
+  }
   if (!before.settings.incremental && after.settings.incremental)
     notices.push(...(await takenWhole(at, after.members)));
   if (!before.settings.incremental || after.settings.incremental) return {notices};

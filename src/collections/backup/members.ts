@@ -142,20 +142,33 @@ function wholeOf(tables: readonly TableFacts[]): ReadonlyMap<TableName, string> 
 }
 
 /**
- * Tables of which each increment takes all rows, a sentence for each reason. A collection of single tables refuses
- * them.
+ * What increments cannot follow, a sentence for each reason: of a collection of the whole database, they take all rows
+ * of such a table; one of single tables is refused.
  */
 export async function wholeTables(
   definition: Pick<Definition, 'members'>,
   source: TableSource,
 ): Promise<readonly string[]> {
-  if (definition.members.kind !== 'database') return [];
-  const facts = await source.describe('all');
+  const {members} = definition;
+  const facts = await source.describe(members.kind === 'database' ? 'all' : members.tables);
   const excepted = await exceptedOf(definition, source, facts);
   const tablesOf = new Map<string, TableName[]>();
   for (const [table, reason] of wholeOf(facts.filter(({name}) => !excepted.includes(name))))
     tablesOf.set(reason, [...(tablesOf.get(reason) ?? []), table]);
-  return [...tablesOf].map(([reason, names]) => `each increment takes all rows of ${names.join(', ')}: ${reason}`);
+  const what = members.kind === 'database' ? 'each increment takes all rows of' : 'BACKUP will be refused because of';
+  return [...tablesOf].map(([reason, names]) => `${what} ${names.join(', ')}: ${reason}`);
+}
+
+/**
+ * Which of the named tables a backup would not find now, as a sentence: a table may be created after its collection,
+ * and a misspelled name looks the same until then.
+ */
+export async function missingTables(tables: readonly TableName[], source: TableSource): Promise<readonly string[]> {
+  const facts = tables.length === 0 ? [] : await source.describe(tables);
+  const absent = facts.flatMap((table) => (table.state === 'absent' ? [table] : []));
+  if (absent.length === 0) return [];
+  const reason = absent[0]!.reason ?? `there is no table ${absent.map(({name}) => name).join(', ')}`;
+  return [`${reason} yet: BACKUP is refused until there is`];
 }
 
 /**
