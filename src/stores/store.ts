@@ -68,7 +68,15 @@ export type StoreLayout = {
 
 export type ListOptions = {after?: Key | undefined};
 
-export type PutOptions = {ifAbsent?: boolean; retained?: boolean};
+export type PutOptions = {
+  ifAbsent?: boolean;
+  retained?: boolean;
+  /**
+   * Called before `put` returns if the server may carry out this put once more: an earlier request of it was not
+   * answered, and may arrive even after the object was removed.
+   */
+  onRepeated?: () => void;
+};
 
 /**
  * Named bytes: an object is visible as a whole or not at all.

@@ -22,7 +22,7 @@ import {type Host, thisHost} from './lease/host.ts';
 import type {LeaseDeps} from './lease/lease.ts';
 import {listLeases} from './lease/objects.ts';
 import type {KeepRow} from './lease/row.ts';
-import {decidePending} from './lease/verdict.ts';
+import {type DecidedManifests, decidePending} from './lease/verdict.ts';
 import {NewestBackups} from './newest/newest-backups.ts';
 import {LastCommits} from './read/last-commits.ts';
 import {StreamReader} from './read/stream-reader.ts';
@@ -288,9 +288,10 @@ class OpenVault extends Reader implements Vault {
     const {store, index, strictReader, newest, leases, settings, clock} = this.#parts;
     const acquisition = this.#acquisition('collector', subject, {signal, waitMs});
     const {lease} = await acquireLease(leases, acquisition, async () => ({leases: await listLeases(store)}));
+    let decided: DecidedManifests;
     try {
       await this.#parts.catchUp();
-      await decidePending(store);
+      decided = await decidePending(store, async () => (await store.stat(lease.key))?.modifiedAtMs ?? 0);
     } catch (error) {
       await lease.releaseIfPossible();
       throw error;
@@ -305,6 +306,7 @@ class OpenVault extends Reader implements Vault {
       randomId: leases.randomId,
       clock,
       newest,
+      decided,
     });
   }
 

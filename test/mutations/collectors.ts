@@ -104,8 +104,8 @@ export const collectorMutants: readonly Mutant[] = [
   {
     name: 'cleanup: unfinished commits are not decided about',
     file: 'src/vault/vault.ts',
-    from: 'await decidePending(store);',
-    to: 'void decidePending;',
+    from: 'decided = await decidePending(store, async () => (await store.stat(lease.key))?.modifiedAtMs ?? 0);',
+    to: 'decided = new (await import("./lease/verdict.ts")).DecidedManifests(); void decidePending;',
     killedBy: [late, 'a backup whose writer was killed after its manifest was written counts, also after cleanups'],
   },
   {

@@ -55,6 +55,27 @@ export const commitMutants: readonly Mutant[] = [
     ],
   },
   {
+    name: 'commit: the note may go while a copy of the put may still arrive',
+    file: commits,
+    from: 'if (!isRepeated) this.#finished.push(pending);',
+    to: 'void isRepeated; this.#finished.push(pending);',
+    killedBy: [late, 'never counts again'],
+  },
+  {
+    name: 'removal: a copy of the put of a removed manifest brings it back',
+    file: 'src/vault/care/collector.ts',
+    from: 'await afterRemoval(manifests.filter((key) => !retained.has(key)));',
+    to: 'void afterRemoval; void retained;',
+    killedBy: [late, 'never counts again'],
+  },
+  {
+    name: 'removal: a copy of the put brings a manifest back if its collector was killed',
+    file: 'src/vault/lease/verdict.ts',
+    from: 'await putRemoved(store, manifest, lease);\n        settled',
+    to: 'settled',
+    killedBy: [late, 'nor if its collector was killed after it had removed the manifest'],
+  },
+  {
     name: 'commit: the manifest is not read back',
     file: commits,
     from: 'if (Buffer.compare(await store.get(key), sealed) !== 0)',
@@ -120,8 +141,8 @@ export const commitMutants: readonly Mutant[] = [
   {
     name: 'verdict: a void one goes before its manifest has arrived',
     file: 'src/vault/lease/verdict.ts',
-    from: "} else if (!isThere && (await unlessDamaged(readVerdict(store, key))) === 'counts') settled.push(key);",
-    to: '} else if (!isThere) settled.push(key);',
+    from: "} else if (!isThere && (await unlessDamaged(readVerdict(store, key))) === 'counts') {",
+    to: '} else if (!isThere) {\n        settled.push(key);\n        continue;',
     killedBy: [late, 'a manifest that was decided to be void stays void, however many cleanups run before it arrives'],
   },
   {

@@ -144,7 +144,9 @@ class Simulation {
       basePart: random.pick([0.25, 1]),
       leastKeys: random.pick([3, 1000]),
     };
-    // Both from their own numbers, so that the stories of other seeds do not change.
+    // These from their own numbers, so that the stories of other seeds do not change.
+    const repeats = new Random(seed ^ 0x2e2c);
+    if (repeats.chance(0.3)) this.#faults = {...this.#faults, repeats};
     const keeping = new Random(seed ^ 0x9eed);
     this.#keeping = keeping.chance(0.4) ? keeping : undefined;
     const healing = new Random(seed ^ 0x4ea1);

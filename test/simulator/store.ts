@@ -2,16 +2,23 @@ import {BkpError} from '../../src/errors/index.ts';
 import type {Key, ObjectFacts, PutOptions, Store} from '../../src/stores/index.ts';
 import {openMemoryStore} from '../../src/stores/index.ts';
 import type {SimulatedProcess} from './process.ts';
+import type {Random} from './random.ts';
 import type {World} from './world.ts';
 
 /** A caller waits at most this long for a reply. */
 const timeoutMs = 10_000;
+
+/** Of the changes, in the worlds in which some are repeated; of manifests more, because there are few. */
+const repeatedPart = 0.02;
+const repeatedManifests = 0.4;
 
 export type StoreFaults = {
   /** How many percent of the calls fail in one of the ways. */
   percent: number;
   /** Whether requests may arrive after they were reported as failed. */
   late: boolean;
+  /** Decides which changes are sent twice, so that the first copy arrives later; absent: none. */
+  repeats?: Random | undefined;
 };
 
 /** The content of a server or a disk. */
@@ -70,8 +77,11 @@ export function storeOf(disk: Disk, process: SimulatedProcess, faults: StoreFaul
   const {world} = disk;
   const {random} = world;
 
-  /** @param act changes the store immediately, and returns the reply */
-  function call<Reply>(what: string, act: () => Reply): Promise<Reply> {
+  /**
+   * @param act changes the store immediately, and returns the reply
+   * @param onRepeated of a change that is sent twice
+   */
+  function call<Reply>(what: string, act: () => Reply, onRepeated?: () => void): Promise<Reply> {
     return new Promise((resolve, reject) => {
       const isChange = !what.startsWith('get') && !what.startsWith('list') && !what.startsWith('stat');
       const arrive = () => {
@@ -92,6 +102,14 @@ export function storeOf(disk: Disk, process: SimulatedProcess, faults: StoreFaul
         });
       };
       const send = () => {
+        const {repeats} = faults;
+        if (isChange && repeats?.chance(what.endsWith('/manifest') ? repeatedManifests : repeatedPart)) {
+          const lateMs = repeats.between(timeoutMs, 3 * 60 * 60 * 1000);
+          world.note(() => `${process.name} ${what} is repeated; the first copy will be late by ${lateMs / 1000} s`);
+          world.after(lateMs, () => ignoringErrors(arrive));
+          onRepeated?.();
+          return succeed(repeats.between(0, 20));
+        }
         if (!random.chance(faults.percent / 100)) return succeed(random.between(0, 20));
         const fault = random.below(isChange && faults.late ? 5 : 3);
         if (fault === 0) return succeed(random.between(500, 40_000));
@@ -120,7 +138,11 @@ export function storeOf(disk: Disk, process: SimulatedProcess, faults: StoreFaul
     properties: {versions: disk.isServer, flatListing: disk.isServer, objectLock: false},
     async put(key, body, options) {
       const bytes = Uint8Array.from(body);
-      return call(`put ${disk.name}/${key}`, () => disk.put(key, bytes, options));
+      return call(
+        `put ${disk.name}/${key}`,
+        () => disk.put(key, bytes, options),
+        () => options?.onRepeated?.(),
+      );
     },
     get: (key, range) =>
       call(`get ${disk.name}/${key}`, () => {

@@ -33,11 +33,13 @@ export type PutRequest = {
   ifAbsent: boolean;
   /** Undefined = not locked. */
   lockDays?: number | undefined;
+  /** See {@link PutOptions}. */
+  onRepeated?: (() => void) | undefined;
 };
 
 /** @returns `exists` only with `ifAbsent`; the object is then another writer's, and unchanged */
 export async function putObject(connection: S3Connection, request: PutRequest): Promise<'written' | 'exists'> {
-  const {key, path, body, ifAbsent, lockDays} = request;
+  const {key, path, body, ifAbsent, lockDays, onRepeated} = request;
   const checksum = crc32Base64(body);
   const input: PutObjectCommandInput = {Bucket: connection.bucket, Key: path, Body: body};
   if (lockDays !== undefined) {
@@ -46,6 +48,7 @@ export async function putObject(connection: S3Connection, request: PutRequest): 
   }
   const what = {call: 'PutObject', doing: `write ${key}`};
   const attempts: Attempt[] = [];
+  const unanswered = () => attempts.slice(0, -1).filter(({mayHaveArrived}) => mayHaveArrived).length;
   try {
     await connection.callWith(
       what,
@@ -71,14 +74,17 @@ export async function putObject(connection: S3Connection, request: PutRequest): 
       },
       [...(ifAbsent ? ['exists' as const] : []), ...(lockDays === undefined ? [] : ['not supported' as const])],
     );
+    if (unanswered() > 0) onRepeated?.();
     return 'written';
   } catch (error) {
     if (!(error instanceof ExpectedFailure)) throw error;
     // A lock that the user asked for is not optional.
     if (error.failure.kind === 'not supported') throw connection.error({...error.failure, kind: 'no lock'}, what);
     // The existing object may be ours: written by a try whose response was lost.
-    const mayBeOurs = attempts.slice(0, -1).some(({mayHaveArrived}) => mayHaveArrived);
-    return mayBeOurs && (await holds(connection, request)) ? 'written' : 'exists';
+    const isOurs = unanswered() > 0 && (await holds(connection, request));
+    // If it is ours, one of them has arrived.
+    if (unanswered() > (isOurs ? 1 : 0)) onRepeated?.();
+    return isOurs ? 'written' : 'exists';
   }
 }
 

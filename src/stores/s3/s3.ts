@@ -57,7 +57,7 @@ class S3Store implements Store {
     return this.#rootPrefix + key;
   };
 
-  async put(key: Key, body: Uint8Array, {ifAbsent = false, retained = false}: PutOptions = {}) {
+  async put(key: Key, body: Uint8Array, {ifAbsent = false, retained = false, onRepeated}: PutOptions = {}) {
     const path = this.#path(key);
     return putObject(this.#connection, {
       key,
@@ -65,6 +65,7 @@ class S3Store implements Store {
       body,
       ifAbsent,
       lockDays: retained ? this.#lockDays : undefined,
+      onRepeated,
     });
   }
 

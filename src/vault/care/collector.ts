@@ -6,7 +6,7 @@ import {indexKey, isManifestKey, isNamedKey, manifestPrefixes, packKey} from '..
 import type {ChunkIndex} from '../indexes/chunk-index.ts';
 import {noteRemoval} from '../indexes/removals.ts';
 import type {Lease} from '../lease/lease.ts';
-import {listCounted, voidForEver} from '../lease/verdict.ts';
+import {type DecidedManifests, listCounted, voidForEver} from '../lease/verdict.ts';
 import {StoredLedger} from '../ledger/stored-ledger.ts';
 import type {NewestBackups} from '../newest/newest-backups.ts';
 import type {Closure} from '../read/closure.ts';
@@ -34,6 +34,7 @@ export type CollectorDeps = {
   clock: Clock;
   /** Of an encrypted vault, whose objects may be sealed again. */
   newest: NewestBackups | undefined;
+  decided: DecidedManifests;
 };
 
 /** What was marked for a plan, kept for its execution. */
@@ -67,11 +68,12 @@ export class Collector implements VaultCollector {
 
   async remove(keys: readonly Key[]): Promise<readonly RetainedObject[]> {
     for (const key of keys) assert(isNamedKey(key), `${key} is a manifest or a document`);
-    const {store, lease, newest} = this.#deps;
+    const {store, lease, newest, decided} = this.#deps;
     const manifests = keys.filter(isManifestKey);
     // An unreadable manifest can be removed all the same; the grace time then applies to its packs.
     for (const pack of await packsOf(this.#deps, manifests)) this.#released.add(pack);
     await this.#voidIfNoted(manifests);
+    const afterRemoval = await decided.beforeRemoval(store, manifests);
     await newest?.beforeRemoval(manifests);
     await lease.confirm();
     // A crash between the two steps leaves documents without backups, never backups without their definition.
@@ -79,6 +81,8 @@ export class Collector implements VaultCollector {
     const staying: RetainedObject[] = [];
     for (const some of [manifests, documents]) if (some.length > 0) staying.push(...(await store.delete(some)));
     for (const object of staying) this.#retained.set(object.key, object);
+    const retained = new Set(staying.map(({key}) => key));
+    await afterRemoval(manifests.filter((key) => !retained.has(key)));
     return staying;
   }
 

@@ -1,6 +1,6 @@
 import {BkpError} from '../../errors/index.ts';
 import {free} from '../../lib/memory.ts';
-import type {Key, Store} from '../../stores/index.ts';
+import type {Key, PutOptions, Store} from '../../stores/index.ts';
 import {damaged, isDamage} from '../format/damage.ts';
 import {hasPackId} from '../format/hash.ts';
 import {damagedPrefix, packOfKey, removalsPrefix, resealsPrefix, verifiedPrefix} from '../format/key.ts';
@@ -30,7 +30,7 @@ export type Resealer = {
    * @returns how many bytes were put; 0 if there is no such object
    * @throws BkpError `OBJECT_DAMAGED` if the object does not open: it is as it was
    */
-  reseal(key: Key): Promise<number>;
+  reseal(key: Key, options?: Pick<PutOptions, 'onRepeated'>): Promise<number>;
 };
 
 /** What others remove without a lease that excludes a writer’s. */
@@ -61,15 +61,15 @@ export function resealerOf(inner: Store, {vault, names, keysOf}: CurrentKeys): R
     throw damaged(key, 'its bytes do not have the hash that is its name');
   }
 
-  async function put(key: Key, content: Uint8Array): Promise<number> {
+  async function put(key: Key, content: Uint8Array, options: PutOptions): Promise<number> {
     if (kindOf(key) === 'object') {
       const sealed = sealObject(keysOf('object'), vault, key, content);
-      await inner.put(names.hide(key), sealed);
+      await inner.put(names.hide(key), sealed, options);
       return sealed.length;
     }
     const keys = keysOf('pack');
-    if (inner.putParts !== undefined) await inner.putParts(key, () => sealedParts(keys, vault, key, content));
-    else await inner.put(key, sealPack(keys, vault, key, content));
+    if (inner.putParts !== undefined) await inner.putParts(key, () => sealedParts(keys, vault, key, content), options);
+    else await inner.put(key, sealPack(keys, vault, key, content), options);
     return content.length;
   }
 
@@ -110,14 +110,14 @@ export function resealerOf(inner: Store, {vault, names, keysOf}: CurrentKeys): R
       return found && found !== keysOf(kindOf(key)).newest;
     },
 
-    async reseal(key) {
+    async reseal(key, options = {}) {
       const before = await get(key);
       if (before === undefined || isCurrent(key, before)) return 0;
       const content = open(key, before);
-      const bytes = await put(key, content);
+      const bytes = await put(key, content, options);
       if (kindOf(key) === 'pack') free(content);
       if (!(await isWritten(key, content))) {
-        await inner.put(names.hide(key), before);
+        await inner.put(names.hide(key), before, options);
         throw damaged(key, 'what was just written did not read back; it is again as it was');
       }
       if (kindOf(key) === 'pack') free(before);

@@ -25,7 +25,9 @@ export const pendingKey = (manifest: Key, lease: string): Key => besides(manifes
 const verdictKey = (manifest: Key, lease: string): Key => besides(manifest, 'verdict', lease);
 
 /** Beside a verdict `counts`, which a late put may bring back, there is this one too. */
-const removedKey = (manifest: Key, lease: string): Key => `${verdictKey(manifest, lease)}-removed`;
+const removedKey = (manifest: Key, lease: string): Key => `${verdictKey(manifest, lease)}${removedSuffix}`;
+
+const removedSuffix = '-removed';
 
 /** Before a manifest is removed that another process may put once more: it never counts again. */
 export async function voidForEver(store: Store, manifest: Key): Promise<void> {
@@ -35,6 +37,18 @@ export async function voidForEver(store: Store, manifest: Key): Promise<void> {
 
 async function putVoidForEver(store: Store, manifest: Key, lease: string): Promise<void> {
   await store.put(removedKey(manifest, lease), Buffer.from('void' satisfies Verdict), {ifAbsent: true});
+}
+
+/** For so long, a manifest that counted and was removed may arrive once more. */
+const lateMs = 7 * 24 * 60 * 60 * 1000;
+
+/**
+ * After a manifest was removed that its writer may have put twice: the other put may arrive now, when nothing protects
+ * what it needs. Unlike one of {@link putVoidForEver}, this verdict is removed some day: append-only keys leave
+ * `pending` beside every manifest.
+ */
+async function putRemoved(store: Store, manifest: Key, lease: string): Promise<void> {
+  await store.put(removedKey(manifest, lease), Buffer.from('counts' satisfies Verdict), {ifAbsent: true});
 }
 
 /** A key beside a manifest: the note of a writer, or a verdict. */
@@ -164,20 +178,53 @@ async function proposalFor(store: Store, manifest: Key, lease: string): Promise<
   }
 }
 
+/** Manifests whose writers did not remove `pending`, and the leases that these named. */
+export class DecidedManifests {
+  readonly #leases = new Map<Key, Set<string>>();
+
+  note(manifest: Key, lease: string): void {
+    const leases = this.#leases.get(manifest) ?? new Set();
+    this.#leases.set(manifest, leases.add(lease));
+  }
+
+  /**
+   * To be called before manifests are removed.
+   * @returns what to do when some are removed, and nothing that they need: they never count again
+   */
+  async beforeRemoval(store: Store, manifests: readonly Key[]): Promise<(removed: readonly Key[]) => Promise<void>> {
+    const leasesOf = new Map<Key, readonly string[]>();
+    for (const key of manifests) {
+      const decided = this.#leases.get(key);
+      if (decided === undefined) continue;
+      const own = await leaseOf(store, key);
+      leasesOf.set(
+        key,
+        [...decided].filter((lease) => own === undefined || lease === own),
+      );
+    }
+    return async (removed) => {
+      for (const key of removed) for (const lease of leasesOf.get(key) ?? []) await putRemoved(store, key, lease);
+    };
+  }
+}
+
 /**
  * Decides about every unfinished commit. To be called by a collector that holds its lease: the writers of these
  * commits then no longer hold theirs.
+ * @param storeNowMs the store's clock, asked for when it is needed
  */
-export async function decidePending(store: Store): Promise<void> {
+export async function decidePending(store: Store, storeNowMs: () => Promise<number>): Promise<DecidedManifests> {
+  const decided = new DecidedManifests();
   const settled: Key[] = [];
   for (const prefix of manifestPrefixes) {
     const present = new Set<Key>();
-    for await (const {key} of store.list(prefix)) {
+    for await (const {key, modifiedAtMs} of store.list(prefix)) {
       if (isManifestKey(key)) present.add(key);
       const beside = parseBeside(key);
       if (beside === undefined) continue;
       const {what, manifest, lease} = beside;
       const isThere = present.has(manifest);
+      if (isThere && !lease.endsWith(removedSuffix)) decided.note(manifest, lease);
       if (what === 'pending') {
         const proposal = isThere ? await proposalFor(store, manifest, lease) : 'void';
         if (proposal === undefined) continue;
@@ -185,9 +232,17 @@ export async function decidePending(store: Store): Promise<void> {
         // A damaged verdict has decided, and nobody knows how: it hides no manifest, but none may come after this.
         if (verdict === undefined && !isThere) await putVoidForEver(store, manifest, lease);
         settled.push(key);
-      } else if (!isThere && (await unlessDamaged(readVerdict(store, key))) === 'counts') settled.push(key);
+      } else if (!isThere && (await unlessDamaged(readVerdict(store, key))) === 'counts') {
+        if (lease.endsWith(removedSuffix)) {
+          if (modifiedAtMs < (await storeNowMs()) - lateMs) settled.push(key);
+          continue;
+        }
+        await putRemoved(store, manifest, lease);
+        settled.push(key);
+      }
     }
   }
   // A verdict of `void` is kept, because its manifest may still arrive.
   await removeIfAllowed(store, settled);
+  return decided;
 }

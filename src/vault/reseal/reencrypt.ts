@@ -173,6 +173,10 @@ class Reencryption {
     const manifests = old.filter(({key}) => isManifestKey(key)).map(({key}) => key);
     const note = manifests.length === 0 ? undefined : await noteReseal(sealed, manifests, randomId);
     if (old.length > 0) await lease.confirm();
+    let isRepeated = false;
+    const onRepeated = () => {
+      isRepeated = true;
+    };
     let confirmedAtMs = clock.monotonicMs();
     await forEachConcurrent(old, atOnce, async (found) => {
       this.#options.signal?.throwIfAborted();
@@ -181,14 +185,15 @@ class Reencryption {
         await lease.confirm();
       }
       await this.#one(found.key, async () => {
-        const bytes = await sealed.resealer.reseal(found.key);
+        const bytes = await sealed.resealer.reseal(found.key, {onRepeated});
         this.#bytes += bytes;
         if (bytes > 0) this.#objects += 1;
         this.#current.add(found.key);
       });
       done(found);
     });
-    if (note === undefined) return;
+    // Of a repeated put, a copy may be on its way.
+    if (note === undefined || isRepeated) return;
     // Every put was answered, and no process has taken us for dead meanwhile: nothing is on its way.
     await lease.confirm();
     await removeIfAllowed(sealed, [note]);

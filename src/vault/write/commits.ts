@@ -73,11 +73,16 @@ export class Commits {
     if (await objectLock.extend([headerKey, ...needed])) await lease.confirm();
     // From here on the manifest may arrive at any time, until the store has confirmed or refused it.
     this.#finished.pop();
+    let isRepeated = false;
+    const onRepeated = () => {
+      isRepeated = true;
+    };
     try {
-      const outcome = await store.put(key, sealed, {ifAbsent: true, retained: true});
+      const outcome = await store.put(key, sealed, {ifAbsent: true, retained: true, onRepeated});
       // A collector may have ended this lease while the request was under way, and not have seen the manifest.
       if (outcome === 'written') await lease.confirm();
-      this.#finished.push(pending);
+      // A copy of a repeated put may arrive after the manifest was removed, so the next collector decides about it.
+      if (!isRepeated) this.#finished.push(pending);
       if (outcome === 'exists') return 'exists';
     } catch (error) {
       if (!(error instanceof BkpError) || !(await this.#counts(key, error))) throw error;

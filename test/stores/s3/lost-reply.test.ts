@@ -26,6 +26,31 @@ test('another writer’s object counts as existing although our first response w
   expect(server.objects.get('lease')?.body).toEqual(theirs);
 });
 
+test('a put that the server may carry out once more is named', async () => {
+  const {server, store} = await fakeStore();
+  const repeated: string[] = [];
+  const put = (key: string, ifAbsent = true) =>
+    store.put(key, ours, {ifAbsent, onRepeated: () => void repeated.push(key)});
+  // Never carried out, and carried out before its connection broke: bkp cannot tell the one from the other.
+  server.fault({key: 'not-carried-out'}, {kind: 'reset'});
+  expect(await put('not-carried-out')).toBe('written');
+  server.fault({key: 'plain'}, {kind: 'loseReply'});
+  expect(await put('plain', false)).toBe('written');
+  server.fault({key: 'theirs'}, {kind: 'reset'});
+  server.fault({key: 'theirs'}, {kind: 'run', action: () => void server.objects.put('theirs', theirs)});
+  expect(await put('theirs')).toBe('exists');
+  server.fault({key: 'twice', times: 2}, {kind: 'loseReply'});
+  expect(await put('twice')).toBe('written');
+  expect(repeated).toEqual(['not-carried-out', 'plain', 'theirs', 'twice']);
+  // Here the only other request is the one that wrote it, or the server refused it.
+  server.fault({key: 'once'}, {kind: 'loseReply'});
+  expect(await put('once')).toBe('written');
+  server.fault({key: 'busy'}, {kind: 'answer', status: 503, code: 'SlowDown'});
+  expect(await put('busy')).toBe('written');
+  expect(await put('calm')).toBe('written');
+  expect(repeated).toHaveLength(4);
+});
+
 test('equal bytes count as existing if no try of this call can have written them', async () => {
   const {server, store} = await fakeStore();
   await store.put('lease', ours);

@@ -141,6 +141,20 @@ test('a put over a manifest that arrives after its removal does not bring the ba
   expect(await keysOf(store, 'reseals/')).toHaveLength(1);
 });
 
+test('a manifest whose put was repeated stays noted, because a copy of the put may be on its way', async () => {
+  const {store} = await made();
+  const vault = await open(store);
+  await change(store, vault, rotate);
+  const repeating = wrapStore(store, {
+    put: async (key, body, options) => {
+      if (key.endsWith('/manifest')) options?.onRepeated?.();
+      return store.put(key, body, options);
+    },
+  });
+  await reencrypt(store, await open(repeating, {host: fakeHost(5)}));
+  expect(await keysOf(store, 'reseals/')).toHaveLength(1);
+});
+
 async function keysIn(vault: Vault): Promise<Key[]> {
   const keys: Key[] = [];
   for await (const key of vault.keys('.backups/')) if (key.endsWith('/manifest')) keys.push(key);

@@ -23,6 +23,10 @@ import {
 // Requests that reach the store long after they were sent, because a process was paused or the network is slow.
 // docs/format.md has the argument.
 
+const dayMs = 24 * 60 * 60 * 1000;
+
+const storeNow = async () => 0;
+
 const pieces = (...seeds: number[]) => seeds.map((seed) => ({bytes: noise(10_000, seed)}));
 
 /** Opens the vault as another process, which takes the processes in `dead` for dead. */
@@ -227,10 +231,77 @@ test('a backup whose writer was killed after its manifest was written counts, al
   await cleanUp(vault);
   expect(await counted(vault)).toEqual([manifestKey('one')]);
   expect(await findings(vault)).toEqual([]);
-  // Its verdict is removed together with it.
+  // Its verdict is removed together with it, and the note that it was removed a week later.
   await cleanUp(vault, 'one');
   await cleanUp(vault);
+  const left = await keysOf(store);
+  expect(left).toEqual([expect.stringMatching(/\/one\/verdict\/[0-9a-f]{32}-removed$/), 'bkp.json']);
+  const {modifiedAtMs} = (await store.stat(left[0]!))!;
+  await decidePending(store, async () => modifiedAtMs + 6 * dayMs);
+  expect(await keysOf(store)).toEqual(left);
+  await decidePending(store, async () => modifiedAtMs + 8 * dayMs);
   expect(await keysOf(store)).toEqual(['bkp.json']);
+});
+
+describe('a manifest whose put was repeated, and whose other copy arrives after the backup was removed', () => {
+  /** A backup; the first request of its manifest is not answered, and the second one is. */
+  async function repeated() {
+    const store = newStore();
+    let copy: Uint8Array | undefined;
+    const repeating: Store = {
+      ...store,
+      put: async (key, body, options) => {
+        const outcome = await store.put(key, body, options);
+        if (key !== manifestKey('one')) return outcome;
+        copy = Uint8Array.from(body);
+        options?.onRepeated?.();
+        return outcome;
+      },
+    };
+    const vault = await openOn(repeating, 1);
+    await backup(vault, 'one', pieces(1));
+    expect(await counted(vault)).toEqual([manifestKey('one')]);
+    return {store, vault: await openOn(store, 2), arrive: () => store.put(manifestKey('one'), copy!, {ifAbsent: true})};
+  }
+
+  async function expectGone(vault: Vault, store: Store) {
+    expect(await counted(vault)).toEqual([]);
+    await cleanUp(vault);
+    expect((await keysOf(store)).filter((key) => key.endsWith('/manifest'))).toEqual([]);
+    await backup(vault, 'two', pieces(2));
+    await cleanUp(vault);
+    expect(await findings(vault)).toEqual([]);
+  }
+
+  test('never counts again', async () => {
+    const {store, vault, arrive} = await repeated();
+    await cleanUp(vault, 'one');
+    expect(await keysOf(store, 'packs/')).toEqual([]);
+    expect(await arrive()).toBe('written');
+    await expectGone(vault, store);
+  });
+
+  test('nor after other cleanups, before and after its removal', async () => {
+    const {store, vault, arrive} = await repeated();
+    await cleanUp(vault);
+    expect(await counted(vault)).toEqual([manifestKey('one')]);
+    await cleanUp(vault, 'one');
+    await cleanUp(vault);
+    expect(await arrive()).toBe('written');
+    await expectGone(vault, store);
+  });
+
+  test('nor if its collector was killed after it had removed the manifest', async () => {
+    const {store, vault, arrive} = await repeated();
+    await cleanUp(vault);
+    // All that was done of a removal.
+    await store.delete([manifestKey('one')]);
+    await cleanUp(vault);
+    await cleanUp(vault);
+    expect(await keysOf(store, 'packs/')).toEqual([]);
+    expect(await arrive()).toBe('written');
+    await expectGone(vault, store);
+  });
 });
 
 test('if two collectors decide differently, the first decision is final', async () => {
@@ -239,10 +310,10 @@ test('if two collectors decide differently, the first decision is final', async 
   const lease = 'a'.repeat(32);
   await store.put(pendingKey(manifestKey('one'), lease), new Uint8Array());
   const {held, release, reached} = holding(store, (call, key) => call === 'put' && key.includes('/verdict/'));
-  const slow = decidePending(held);
+  const slow = decidePending(held, storeNow);
   await reached;
   await store.put(manifestKey('one'), await sealManifest({...manifestOf(), lease}));
-  await decidePending(store);
+  await decidePending(store, storeNow);
   release();
   await slow;
   expect(await counted(await openOn(store, 2))).toEqual([manifestKey('one')]);
@@ -256,7 +327,7 @@ test('a note says nothing about the manifest of another writer under the same ke
   const [first, second] = ['a'.repeat(32), 'b'.repeat(32)];
   await store.put(pendingKey(manifestKey('one'), first), new Uint8Array());
   await store.put(manifestKey('one'), await sealManifest({...manifestOf(), lease: second}));
-  await decidePending(store);
+  await decidePending(store, storeNow);
   expect(await counted(await openOn(store, 2))).toEqual([manifestKey('one')]);
   // When that one is gone, the first one may still arrive, and what it needs may be gone too.
   await store.delete([manifestKey('one')]);
@@ -269,7 +340,7 @@ test('a manifest that was decided to be void stays void, however many cleanups r
   await open(store);
   const lease = 'a'.repeat(32);
   await store.put(pendingKey(manifestKey('one'), lease), new Uint8Array());
-  for (let cleanups = 0; cleanups < 3; cleanups++) await decidePending(store);
+  for (let cleanups = 0; cleanups < 3; cleanups++) await decidePending(store, storeNow);
   await store.put(manifestKey('one'), await sealManifest({...manifestOf(), lease}));
   expect(await counted(await openOn(store, 2))).toEqual([]);
 });
@@ -308,7 +379,7 @@ test('a verdict that cannot be read hides no backup', async () => {
   await open(store);
   const lease = 'a'.repeat(32);
   await store.put(pendingKey(manifestKey('one'), lease), new Uint8Array());
-  await decidePending(store);
+  await decidePending(store, storeNow);
   await store.put(manifestKey('one'), await sealManifest({...manifestOf(), lease}));
   expect(await counted(await openOn(store, 2))).toEqual([]);
   const failing: Store = {
@@ -333,7 +404,7 @@ test.each(['', 'count', 'voix', 'void\n'])('a verdict %j is damaged, and hides a
     await store.put(pending.replace('/pending/', '/verdict/'), Buffer.from(text));
   }
   await store.put(manifestKey('two'), manifest);
-  await decidePending(store);
+  await decidePending(store, storeNow);
   expect(await counted(await openOn(store, 2))).toEqual([manifestKey('one'), manifestKey('two')]);
   // What such a verdict was about never comes, if it was not there.
   await store.put(manifestKey('late'), manifest);
@@ -349,10 +420,10 @@ test('nothing is decided about a damaged manifest: it counts when it can be read
   const manifest = await sealManifest({...(await vault.manifest(manifestKey('one'))), lease});
   await store.put(pending, new Uint8Array());
   await store.put(manifestKey('two'), changed(manifest, 20));
-  await decidePending(store);
+  await decidePending(store, storeNow);
   expect(await keysOf(store, '.backups/')).toContain(pending);
   await store.put(manifestKey('two'), manifest);
-  await decidePending(store);
+  await decidePending(store, storeNow);
   expect(await keysOf(store, '.backups/')).not.toContain(pending);
   expect(await counted(await openOn(store, 2))).toEqual([manifestKey('one'), manifestKey('two')]);
 });
