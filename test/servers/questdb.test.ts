@@ -215,6 +215,63 @@ describe('the stamp of a file that the server overwrites in place', () => {
   });
 });
 
+test('rows that the server overwrites during a backup fail it, and late rows that it keeps apart do not', async () => {
+  const splitting = await QuestDbServer.start({env: {QDB_CAIRO_O3_PARTITION_SPLIT_MIN_SIZE: '100'}});
+  restored.push(splitting);
+  const splits = openQuestDbSource({root: splitting.root, http: splitting.url});
+  await splitting.sql('CREATE TABLE p (ts TIMESTAMP, n LONG) TIMESTAMP(ts) PARTITION BY DAY WAL');
+  await splitting.sql("INSERT INTO p SELECT timestamp_sequence('2024-01-01', 1000000L), x FROM long_sequence(1000)");
+  await splitting.applied();
+  /** The bytes of the first partition before and after the statements, and the result of the backup. */
+  const during = async (...statements: string[]) => {
+    const frozen = await splits.freeze(freezeOptions);
+    try {
+      const files = [];
+      for await (const file of frozen.files()) files.push(file);
+      const rows = files.find(({path}) => /^db\/p~\d+\/2024-01-01(\.\d+)?\/n\.d$/.test(path))!;
+      const before = await hashOf(frozen, rows);
+      for (const statement of statements) {
+        await splitting.sql(statement);
+        await splitting.applied();
+      }
+      const isSame = (await hashOf(frozen, rows)) === before;
+      return {
+        isSame,
+        outcome: await frozen.confirm().then(
+          () => 'good',
+          (error: unknown) => error,
+        ),
+      };
+    } finally {
+      await frozen.release();
+    }
+  };
+  const late = (second: string) =>
+    `INSERT INTO p SELECT timestamp_sequence('2024-01-01T00:${second}.5', 1000000L), -x FROM long_sequence(5)`;
+  const inOrder = "INSERT INTO p SELECT dateadd('s', 1, max(ts)), 0 FROM p";
+  expect(await during(inOrder)).toEqual({isSame: true, outcome: 'good'});
+  // The partition was written after the checkpoint, and has fewer rows afterwards.
+  expect(await during(inOrder, late('15:00'))).toEqual({isSame: true, outcome: 'good'});
+  await splitting.sql('ALTER TABLE p SQUASH PARTITIONS');
+  const lastBeforeSplit = "INSERT INTO p VALUES ('2024-01-01T00:14:30', -1000)";
+  expect(await during(late('14:30'), lastBeforeSplit)).toEqual({
+    isSame: false,
+    outcome: expect.objectContaining({
+      code: 'SOURCE_UNAVAILABLE',
+      retryable: true,
+      message: expect.stringMatching(/^rows of partition 2024-01-01\S* of table p may have been overwritten/),
+    }),
+  });
+  // Overwritten, and then rewritten under another name.
+  await splitting.sql('ALTER TABLE p SQUASH PARTITIONS');
+  const squash = 'ALTER TABLE p SQUASH PARTITIONS';
+  const second = "INSERT INTO p VALUES ('2024-01-01T00:13:30', -1000)";
+  expect(await during(late('13:30'), second, squash)).toMatchObject({
+    isSame: false,
+    outcome: {code: 'SOURCE_UNAVAILABLE'},
+  });
+});
+
 describe('a checkpoint', () => {
   test('of a killed process is reported, and released', async () => {
     const startedAtMicros = Date.now() * 1000 - 1_000_000;

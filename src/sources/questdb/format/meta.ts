@@ -28,6 +28,8 @@ export type Column = {
 export type TableMeta = {
   partitionBy: PartitionUnit;
   timestampUnit: 'micros' | 'nanos';
+  /** Number of the designated timestamp in `columns`; -1 for a table without one. */
+  timestampIndex: number;
   /** Without dropped columns. */
   columns: readonly Column[];
 };
@@ -83,7 +85,7 @@ export function decodeMeta(file: ControlFile): TableMeta {
     const indexBlockRows = Math.max(leastIndexBlockRows, file.int32(at + 12));
     columns.push({index, name, shape: shapeOf(tag), isSymbol, isIndexed, indexBlockRows});
   }
-  return {partitionBy, timestampUnit, columns};
+  return {partitionBy, timestampUnit, timestampIndex, columns};
 }
 
 function shapeOf(tag: number): ColumnShape {

@@ -15,6 +15,20 @@ export function partitionFolder(meta: TableMeta, {timestamp, nameTxn}: Partition
   return `${nameOf(meta, timestamp)}${nameTxn === -1n ? '' : `.${nameTxn}`}`;
 }
 
+/** Whether a partition that starts then was split off another one. */
+export function isPart(meta: TableMeta, timestamp: bigint): boolean {
+  return meta.partitionBy !== 'NONE' && !wholeName[meta.partitionBy].test(nameOf(meta, timestamp));
+}
+
+const wholeName = {
+  HOUR: /T\d\d$/,
+  DAY: /^\d{4}-\d\d-\d\d$/,
+  WEEK: /^\d{4}-W\d\d$/,
+  MONTH: /^\d{4}-\d\d$/,
+  YEAR: /^\d{4}$/,
+  NOT_APPLICABLE: /^/,
+} as const;
+
 function nameOf({partitionBy, timestampUnit}: TableMeta, timestamp: bigint): string {
   const [perSecond, digits] = timestampUnit === 'nanos' ? [1_000_000_000n, 9] : [1_000_000n, 6];
   const seconds = Number(timestamp / perSecond);

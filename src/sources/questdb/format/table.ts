@@ -54,8 +54,15 @@ export function readView(control: string, db: string, folder: string): TableStat
     name: nameOf(name, folder),
     folder,
     isBareView: true,
-    meta: {partitionBy: 'NOT_APPLICABLE', timestampUnit: 'micros', columns: []},
-    txn: {rows: 0, sequencerTxn: Number.MAX_SAFE_INTEGER, truncations: 0n, symbolCounts: [], partitions: []},
+    meta: {partitionBy: 'NOT_APPLICABLE', timestampUnit: 'micros', timestampIndex: -1, columns: []},
+    txn: {
+      transaction: 0n,
+      rows: 0,
+      sequencerTxn: Number.MAX_SAFE_INTEGER,
+      truncations: 0n,
+      symbolCounts: [],
+      partitions: [],
+    },
     columns: new ColumnVersions(),
   };
 }

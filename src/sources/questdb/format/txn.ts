@@ -14,6 +14,7 @@ export type Partition = {
 
 /** The content of a table's `_txn`: its committed state. */
 export type TableTxn = {
+  transaction: bigint;
   rows: number;
   /** The last transaction of the sequencer that is applied to the table's own files; 0 in a table without WAL. */
   sequencerTxn: number;
@@ -72,6 +73,7 @@ export function decodeTxn(file: ControlFile): TableTxn {
     throw file.unknown(`its partitions have ${inPartitions} rows, but the table has ${lastRows + otherRows}`);
   }
   return {
+    transaction: file.int64(record),
     rows: lastRows + otherRows,
     sequencerTxn: file.count(record + 80),
     truncations: file.int64(record + 72),

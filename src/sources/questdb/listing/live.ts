@@ -9,6 +9,7 @@ import type {Processes} from '../server/holder.ts';
 import {type QuestDbHttp, serverVersion} from '../server/http.ts';
 import {pathOfOwnRoot} from '../server/own-root.ts';
 import {forgottenTables} from './forgotten-tables.ts';
+import {requireKeptRows} from './kept-rows.ts';
 import {leftOut, suspendedTables} from './left-out.ts';
 import {type Listing, listFolder, missingFile} from './list-file.ts';
 import type {ListedFile} from './listed-file.ts';
@@ -53,7 +54,10 @@ export async function freezeLive(
       takenAtMicros: checkpoint.startedAtMicros,
       facts: databaseFacts(version, tables, missing),
       list: () => listMoment(listing, tables),
-      confirm: () => checkpoint.confirm(),
+      confirm: async () => {
+        await requireKeptRows(listing, tables, {http, recordsWrites: certain});
+        await checkpoint.confirm();
+      },
       release: () => checkpoint.release(),
     });
   } catch (error) {

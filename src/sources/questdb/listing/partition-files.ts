@@ -136,6 +136,6 @@ async function listColumnIndex(
   });
 }
 
-function columnPath(folder: string, {name}: Column, {nameTxn}: ColumnPlace, ending: string): string {
+export function columnPath(folder: string, {name}: Column, {nameTxn}: ColumnPlace, ending: string): string {
   return `${folder}/${name}.${ending}${nameTxn === -1n ? '' : `.${nameTxn}`}`;
 }
