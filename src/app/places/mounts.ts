@@ -1,5 +1,6 @@
 import {existsSync, readFileSync, realpathSync} from 'node:fs';
 import {dirname, join, relative} from 'node:path';
+import {mountPoints} from '../../lib/mount-points.ts';
 
 /** Linux's tables: wanted mounts, fstab(5), and current mounts, proc_pid_mounts(5). */
 export type MountTables = {wanted: string; mounted: string};
@@ -15,17 +16,6 @@ export function unmountedAbove(path: string, tables: MountTables | undefined = r
   return mountPoints(tables.wanted)
     .filter((point) => point !== '/' && !mounted.has(point))
     .find((point) => [...places].some((place) => place === point || place.startsWith(`${point}/`)));
-}
-
-/** The second field of each line; spaces and other special characters are escaped in octal. */
-function mountPoints(table: string): string[] {
-  return table
-    .split('\n')
-    .filter((line) => !line.trimStart().startsWith('#'))
-    .map((line) => line.trim().split(/\s+/)[1] ?? '')
-    .filter((point) => point.startsWith('/'))
-    .map((point) => point.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8))))
-    .map((point) => (point.length > 1 ? point.replace(/\/+$/, '') : point));
 }
 
 function readTables(): MountTables | undefined {

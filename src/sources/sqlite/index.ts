@@ -29,6 +29,7 @@ import {findTable, tableNames} from './catalog/catalog.ts';
 import {chooseTables} from './choice/choose.ts';
 import {surveyTarget} from './choice/survey.ts';
 import {Connection, withConnection} from './engine/connection.ts';
+import {otherNames} from './engine/other-names.ts';
 import {pairsOfSchemas, swappedNames} from './merge/pairs.ts';
 import {leftBehind} from './restore/left-behind.ts';
 import {MergeStaging} from './restore/merge-staging.ts';
@@ -277,8 +278,10 @@ export class SqliteSource implements TableSource {
         .filter((table) => table.state === 'present' && table.fullOnly !== undefined)
         .map((table) => table.name);
       const writable = mayWrite(this.#path);
+      const names = otherNames(this.#path);
       return [
         {what: 'database', ok: true, detail: `${this.#path}, ${formatCount(tables.length, 'table')}`},
+        ...(names === undefined ? [] : [{what: 'names', ok: true, detail: names}]),
         mode === 'wal'
           ? {what: 'journal mode', ok: true, detail: 'WAL: writers continue while a backup reads'}
           : {

@@ -1,5 +1,6 @@
 import {accessSync, constants, readSync, statSync} from 'node:fs';
 import {BkpError, systemCode} from '../../../errors/index.ts';
+import {requireNoOtherLog} from './other-names.ts';
 import {RawFile} from './raw-file.ts';
 
 /**
@@ -16,6 +17,7 @@ export function checkFile(path: string): void {
       });
     }
     accessSync(path, constants.R_OK);
+    requireNoOtherLog(path, found);
   } catch (error) {
     if (error instanceof BkpError) throw error;
     const code = systemCode(error);

@@ -2,6 +2,7 @@ import type {DatabaseMoment, FileSource, FreezeOptions, Frozen, FrozenFile} from
 import {type Origin, originOf} from '../../origin.ts';
 import {knownTableNames} from '../catalog/catalog.ts';
 import {withConnection} from '../engine/connection.ts';
+import {otherNames} from '../engine/other-names.ts';
 import {writersWait} from '../engine/writers-wait.ts';
 import {type Image, openImage, type Reading} from '../image/image.ts';
 import {identityOf, isIdentityKept, keepIdentity} from '../tracking/identity.ts';
@@ -47,6 +48,8 @@ export class SqliteFileSource implements FileSource {
     const reading = await openImage(this.#path, options);
     try {
       if (reading.mode !== 'wal') options.notice(writersWait);
+      const names = otherNames(this.#path);
+      if (names !== undefined) options.notice(names);
       await reading.image.files();
       return frozen(reading, this.#path, options.nowMicros);
     } catch (error) {

@@ -14,6 +14,7 @@ import type {
 } from '../../source.ts';
 import {lastWriter} from '../engine/check-file.ts';
 import {type Connection, withConnection} from '../engine/connection.ts';
+import {otherNames} from '../engine/other-names.ts';
 import {quoteName} from '../engine/quote.ts';
 import {writersWait} from '../engine/writers-wait.ts';
 import {openReading, type Reading} from '../image/image.ts';
@@ -77,6 +78,8 @@ async function tryToOpen(path: string, options: SnapshotOptions): Promise<Snapsh
       return undefined;
     }
     if (reading.mode !== 'wal') notice?.(writersWait);
+    const names = otherNames(path);
+    if (names !== undefined) notice?.(names);
     const allRows = new Map([...whyTablesBegin(connection, tracked, options), ...(marked?.allRows ?? [])]);
     for (const table of tables) {
       if (options.since === undefined || !tracked.includes(table) || allRows.has(table.name))
