@@ -30,6 +30,8 @@ export type FakeSettings = {
   pageKeys: number;
   /** How far the server's clock is ahead. */
   clockOffsetMs: number;
+  /** Responses to reads have weak ETags, as behind a proxy that compresses; these match no condition. */
+  weakEtags: boolean;
   /** The bucket no longer exists. */
   gone: boolean;
 };
@@ -159,7 +161,7 @@ function putObject({key, headers, body}: FakeRequest, place: Place): Reply {
   };
 }
 
-function getObject(request: FakeRequest, {bucket}: Place): Reply {
+function getObject(request: FakeRequest, {bucket, settings}: Place): Reply {
   const {key, headers} = request;
   const found = bucket.get(key);
   if (found === undefined) throw new Refusal(404, 'NoSuchKey', 'The specified key does not exist.');
@@ -172,7 +174,7 @@ function getObject(request: FakeRequest, {bucket}: Place): Reply {
     const asked = headers['x-amz-checksum-mode'] === 'ENABLED' && found.crc32 !== undefined;
     return {
       status: 200,
-      headers: {...factsOf(found), ...(asked ? {'x-amz-checksum-crc32': found.crc32!} : {})},
+      headers: {...factsOf(found, settings), ...(asked ? {'x-amz-checksum-crc32': found.crc32!} : {})},
       body: found.body,
     };
   }
@@ -180,14 +182,15 @@ function getObject(request: FakeRequest, {bucket}: Place): Reply {
   if (start >= size) throw new Refusal(416, 'InvalidRange', 'The requested range is not satisfiable');
   return {
     status: 206,
-    headers: {...factsOf(found), 'content-range': `bytes ${start}-${last}/${size}`},
+    headers: {...factsOf(found, settings), 'content-range': `bytes ${start}-${last}/${size}`},
     body: found.body.subarray(start, last + 1),
   };
 }
 
-function factsOf({etag, modifiedAtMs, lockMode, retainUntilMs}: FakeVersion): Record<string, string> {
+function factsOf(found: FakeVersion, {weakEtags}: FakeSettings): Record<string, string> {
+  const {etag, modifiedAtMs, lockMode, retainUntilMs} = found;
   return {
-    etag: `"${etag}"`,
+    etag: `${weakEtags ? 'W/' : ''}"${etag}"`,
     'last-modified': new Date(modifiedAtMs).toUTCString(),
     ...(lockMode === undefined ? {} : {'x-amz-object-lock-mode': lockMode}),
     ...(retainUntilMs === undefined

@@ -44,8 +44,8 @@ export type FaultEffect =
   | {kind: 'reset'}
   /** Not executed, and there is never a response. */
   | {kind: 'hang'}
-  /** The body of the response stops after this number of bytes, and the connection is closed. */
-  | {kind: 'cutBody'; afterBytes: number}
+  /** The body of the response stops after this number of bytes, and the connection is closed. Then runs the action. */
+  | {kind: 'cutBody'; afterBytes: number; action?: () => void}
   /** The body of the response stops after this number of bytes, and the connection stays open. */
   | {kind: 'stallBody'; afterBytes: number}
   /** One bit of the body of the response is wrong. */
@@ -93,6 +93,7 @@ export async function startFakeS3(options: FakeS3Options = {}): Promise<FakeS3> 
     denied: new Set(),
     pageKeys: 1000,
     clockOffsetMs: 0,
+    weakEtags: false,
     gone: false,
     ...changed,
   };
@@ -220,7 +221,9 @@ function answer(outgoing: ServerResponse, incoming: IncomingMessage, {reply, eff
   if (incoming.method === 'HEAD') outgoing.end();
   else if (effect?.kind === 'cutBody' || effect?.kind === 'stallBody') {
     outgoing.write(body.subarray(0, effect.afterBytes), () => {
-      if (effect.kind === 'cutBody') outgoing.destroy();
+      if (effect.kind === 'stallBody') return;
+      outgoing.destroy();
+      effect.action?.();
     });
   } else outgoing.end(body);
 }

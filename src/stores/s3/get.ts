@@ -132,6 +132,8 @@ class Reader {
   /** The last try received the beginning of a response with the object. */
   hasBegun = false;
   #reading: Reading | undefined;
+  /** As far as any try has come, also one whose bytes could not be continued. */
+  #furthestBytes = 0;
   readonly #connection: S3Connection;
   readonly #key: Key;
   readonly #path: string;
@@ -163,7 +165,9 @@ class Reader {
       }
     } catch (error) {
       const filled = this.#reading?.filledBytes ?? 0;
-      if (filled - filledBefore >= progressBytes) current.progressed();
+      // Otherwise a body that breaks each time, and cannot be continued, would be begun again for ever.
+      if (filled - Math.max(filledBefore, this.#furthestBytes) >= progressBytes) current.progressed();
+      this.#furthestBytes = Math.max(this.#furthestBytes, filled);
       if (filledBefore > 0 && isChanged(error)) {
         this.#reading = undefined;
         throw new UnexpectedResponse('it was overwritten while it was read');
@@ -186,7 +190,9 @@ class Reader {
       if (this.#range !== undefined) input.Range = `bytes=${from}-${this.#range.end - 1}`;
       else if (from > 0) input.Range = `bytes=${from}-`;
     }
-    if (uses('ifMatch') && this.#reading?.etag !== undefined) input.IfMatch = this.#reading.etag;
+    const etag = this.#reading?.etag;
+    // A weak one, as behind some proxies, never matches; it is compared when the response arrives.
+    if (uses('ifMatch') && etag !== undefined && !etag.startsWith('W/')) input.IfMatch = etag;
     const command = new this.#connection.sdk.GetObjectCommand(input);
     if (this.#range !== undefined || !uses('checksums')) return command;
     // Set without the SDK's option, because the SDK would then check each body by itself, also one that is only the

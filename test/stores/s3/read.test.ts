@@ -1,5 +1,8 @@
 import {describe, expect, test} from 'vitest';
+import {systemClock} from '../../../src/lib/clock.ts';
 import {fakeStore} from './fixture.ts';
+
+const fastClock = {...systemClock, sleep: async () => {}};
 
 const large = Buffer.alloc(1_000_000, Buffer.from(Array.from({length: 251}, (_, n) => n)));
 const quick = {timeouts: {patienceMs: 0}};
@@ -44,6 +47,26 @@ describe('an interrupted body', () => {
     server.fault({call: 'GetObject'}, {kind: 'cutBody', afterBytes: 300_000});
     server.fault({call: 'GetObject'}, {kind: 'run', action: () => server.objects.delete('a')});
     await expect(store.get('a')).rejects.toMatchObject({code: 'OBJECT_MISSING'});
+  });
+
+  test('continues if the ETag is weak, which matches no condition', async () => {
+    const {server, store} = await fakeStore({weakEtags: true}, {clock: fastClock});
+    const bytes = Buffer.alloc(1024 * 1024, 'x');
+    server.objects.put('a', bytes);
+    server.fault({call: 'GetObject', times: 100}, {kind: 'cutBody', afterBytes: 100 * 1024});
+    expect(Buffer.from(await store.get('a'))).toEqual(bytes);
+    expect(server.requests.slice(1).every(({headers}) => headers['if-match'] === undefined)).toBe(true);
+  });
+
+  test('that can never be continued is an error, however much of it arrives each time', async () => {
+    const {server, store} = await fakeStore({}, {clock: fastClock});
+    const bytes = Buffer.alloc(1024 * 1024, 'x');
+    let versions = 0;
+    const overwrite = () => void server.objects.put('a', bytes, {etag: `version ${++versions}`});
+    overwrite();
+    server.fault({call: 'GetObject', times: 1000}, {kind: 'cutBody', afterBytes: 300 * 1024, action: overwrite});
+    await expect(store.get('a')).rejects.toMatchObject({code: 'STORE_UNAVAILABLE'});
+    expect(server.requests.length).toBeLessThan(40);
   });
 
   test('that makes no progress over several tries is an error', async () => {
