@@ -38,6 +38,7 @@ export async function* listObjects(
     }
     const before = next;
     next = after(page);
+    if (page.IsTruncated && next.token === undefined && next.marker === undefined) throw withoutEnd(connection, last);
     if (page.IsTruncated && isSame(before, next)) throw notSorted(connection, last, last);
   } while (next.token !== undefined || next.marker !== undefined);
 }
@@ -111,6 +112,13 @@ function keyOf(path: string, rootPrefix: string, encoded: boolean): string | und
   const key = plain.slice(rootPrefix.length);
   return isKey(key) ? key : undefined;
 }
+
+/** Taken for complete, it would hide backups, and what they need from a cleanup. */
+const withoutEnd = (connection: S3Connection, last: string) =>
+  new BkpError('STORE_UNAVAILABLE', `the store ${connection.description} does not list all of its objects`, {
+    cause: `its listing goes on ${last === '' ? '' : `after ${last} `}and does not say where`,
+    next: 'try again; bkp store check shows what this server can do',
+  });
 
 const notSorted = (connection: S3Connection, before: string, after: string) =>
   new BkpError('STORE_UNAVAILABLE', `the store ${connection.description} does not list its objects in order`, {

@@ -155,6 +155,25 @@ describe('responses that are not S3’s', () => {
     await expect(store.list('')[Symbol.asyncIterator]().next()).rejects.toMatchObject(gone);
   });
 
+  test.each(['', '<Contents><Key>a</Key><Size>1</Size></Contents>'])(
+    'a listing that does not say where it goes on is not complete: after %j',
+    async (contents) => {
+      const {server, store} = await fakeStore();
+      const page = (token: string, inside: string) =>
+        `<ListBucketResult><Name>bucket</Name><IsTruncated>true</IsTruncated>${token}${inside}</ListBucketResult>`;
+      for (const body of [page('<NextContinuationToken>x</NextContinuationToken>', contents), page('', '')]) {
+        server.fault({call: 'ListObjectsV2'}, {kind: 'answer', status: 200, code: '', body});
+      }
+      const listed = (async () => {
+        for await (const facts of store.list('')) expect(facts.key).toBe('a');
+      })();
+      await expect(listed).rejects.toMatchObject({
+        code: 'STORE_UNAVAILABLE',
+        message: expect.stringContaining('does not list all of its objects'),
+      });
+    },
+  );
+
   test('a listing that repeats its page ends as an error', async () => {
     const {server, store} = await fakeStore({pageKeys: 2}, quick);
     for (const key of ['a', 'b', 'c', 'd']) server.objects.put(key, Buffer.from(key));
