@@ -6,11 +6,14 @@ import {clusterOfFile, type TestDatabase} from './cluster.ts';
 import {addressOf, openPostgresDesk} from './desk.ts';
 
 const cluster = clusterOfFile(18);
-const tables = ['public.a', 'public.b', 'public.late', 'public.parted'];
+const tables = ['public.a', 'public.b', 'public.computed', 'public.late', 'public.parted'];
 
 const schema = `
   CREATE TABLE a (id int PRIMARY KEY, v text UNIQUE DEFERRABLE); CREATE INDEX ON a (lower(v));
   CREATE TABLE b (id serial PRIMARY KEY, a int REFERENCES a, next int REFERENCES b); CREATE INDEX by_a ON b (a);
+  CREATE FUNCTION f(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1';
+  CREATE TABLE computed (id int PRIMARY KEY, f int UNIQUE GENERATED ALWAYS AS (f(id)) STORED);
+  INSERT INTO computed SELECT generate_series(1, 5);
   CREATE TABLE late (id int PRIMARY KEY, what regclass);
   CREATE TABLE parted (id int PRIMARY KEY) PARTITION BY RANGE (id);
   CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (1000);
@@ -18,7 +21,9 @@ const schema = `
   INSERT INTO b (a, next) SELECT g, g FROM generate_series(1, 500) g;
   INSERT INTO late VALUES (1, 'a'), (2, 'b'); INSERT INTO parted SELECT generate_series(1, 500);`;
 const change =
-  "UPDATE a SET v = 'new' || id WHERE id % 7 = 0; DELETE FROM b WHERE id > 400; DELETE FROM parted WHERE id < 9";
+  "UPDATE a SET v = 'new' || id WHERE id % 7 = 0; DELETE FROM b WHERE id > 400; DELETE FROM parted WHERE id < 9;" +
+  "CREATE OR REPLACE FUNCTION f(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 10 * $1';" +
+  'INSERT INTO computed VALUES (6)';
 
 async function created(): Promise<TestDatabase> {
   const database = await cluster().create();
@@ -117,7 +122,7 @@ test('a restore that is killed after any call is continued by tables, and its re
     await expect(database.exec('INSERT INTO b (a) VALUES (9999)')).rejects.toThrow('foreign key');
     await database.exec('INSERT INTO b (a) VALUES (1)');
   }
-  expect([...seen]).toEqual([0, 1, 2, 3, 4]);
+  expect([...seen]).toEqual([0, 1, 2, 3, 4, 5]);
 });
 
 test('what a killed restore of another plan left is removed, and what a running one has is left alone', async () => {

@@ -1,6 +1,7 @@
 import type {Connection} from '../connection/connection.ts';
 import {quoteIdent} from '../connection/quote.ts';
 import {rowsByTable} from './by-table.ts';
+import {isComputedByOwn} from './own-functions.ts';
 
 /** A column whose values are stored and copied: not a generated one, which the target computes. */
 export type Column = {name: string /** As `format_type` writes it. */; type: string};
@@ -17,6 +18,8 @@ export type TableColumns = {
   key: readonly KeyColumn[];
   /** The key first, then the others in their order. */
   columns: readonly Column[];
+  /** Names of the columns that the table computes. */
+  computed: ReadonlySet<string>;
 };
 
 /** @param oid of a table */
@@ -24,10 +27,27 @@ export async function columnsOf(connection: Connection, oid: number): Promise<Ta
   return (await columnsOfAll(connection, [oid])).get(oid)!;
 }
 
-/** @param oids of tables */
-export async function columnsOfAll(
+/**
+ * Those that a backup takes: also stored generated ones that call functions of the user, which may compute other values
+ * when they are restored than they did when the rows were written.
+ */
+export async function takenColumnsOf(connection: Connection, oid: number): Promise<TableColumns> {
+  return (await takenColumnsOfAll(connection, [oid])).get(oid)!;
+}
+
+/** Also all that the table computes. */
+export async function allColumnsOf(connection: Connection, oid: number): Promise<TableColumns> {
+  return (await columnsOfAll(connection, [oid], 'true')).get(oid)!;
+}
+
+export const takenColumnsOfAll = (connection: Connection, oids: readonly number[]) =>
+  columnsOfAll(connection, oids, isComputedByOwn('a'));
+
+/** @param oids of tables @param orComputed which generated columns count, too */
+async function columnsOfAll(
   connection: Connection,
   oids: readonly number[],
+  orComputed = 'false',
 ): Promise<ReadonlyMap<number, TableColumns>> {
   const keys = await rowsByTable(
     connection,
@@ -56,9 +76,12 @@ export async function columnsOfAll(
     connection,
     oids,
     `
-    SELECT attrelid, attname, format_type(atttypid, atttypmod) FROM pg_attribute
-    WHERE attrelid = ANY ($1::oid[]) AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
-    ORDER BY attrelid, attnum`,
+    SELECT a.attrelid, a.attname, format_type(a.atttypid, a.atttypmod), a.attgenerated FROM pg_attribute a
+    WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
+      AND (a.attgenerated = '' OR ${orComputed} OR EXISTS (
+        SELECT FROM pg_index i WHERE i.indrelid = a.attrelid AND i.indisprimary
+          AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])))
+    ORDER BY a.attrelid, a.attnum`,
   );
   return new Map(
     oids.map((oid) => {
@@ -71,7 +94,8 @@ export async function columnsOfAll(
         ...key.map(({name, type}) => ({name, type})),
         ...others.map(([name, type]) => ({name: name!, type: type!})),
       ];
-      return [oid, {key, columns}] as const;
+      const computed = new Set(stored.of(oid).flatMap(([name, , generated]) => (generated === '' ? [] : [name!])));
+      return [oid, {key, columns, computed}] as const;
     }),
   );
 }
@@ -119,7 +143,7 @@ export async function columnsOfDomains(connection: Connection, oid: number): Pro
   return new Set(rows.map(([name]) => name!));
 }
 
-export const columnList = (columns: readonly Column[], prefix = '') =>
+export const columnList = (columns: readonly Pick<Column, 'name'>[], prefix = '') =>
   columns.map(({name}) => `${prefix}${quoteIdent(name)}`).join(', ');
 
 /** Whether a row `t` of a table has a key `d` of a log or a segment, whose columns are `k0`, `k1`, … */

@@ -1,5 +1,6 @@
 import {createHash} from 'node:crypto';
 import type {Connection, Row} from '../connection/connection.ts';
+import {isComputedByOwn} from './own-functions.ts';
 
 /** A subquery: of what a type consists, one oid a row, which may be 0. @param t the alias of its row of pg_type */
 export const typesIn = (t: string) => `(
@@ -111,6 +112,13 @@ export async function textState(
       SELECT string_agg(concat_ws(' ', c.oid, c.collprovider, ${version}), ',' ORDER BY c.oid)
       FROM pg_collation c WHERE c.oid = ANY (i.indcollation::oid[]))
     FROM pg_index i WHERE i.indrelid = $1 AND i.indisprimary`);
+  // Backups of older versions lack their values.
+  const taken = await connection.rows(
+    `SELECT a.attname FROM pg_attribute a WHERE a.attrelid = $1 AND NOT a.attisdropped AND ${isComputedByOwn('a')}
+      ORDER BY a.attnum`,
+    [oid],
+  );
+  if (taken.length > 0) parts.push(taken);
   if (parts.some((rows, at) => at < 3 && rows.length === 0)) return undefined;
   const [foreign] = parts[1]!.filter(([, kind]) => kind === 'f');
   if (foreign !== undefined) return undefined;

@@ -22,7 +22,8 @@ export async function buildLater(
     await setSortMemory(connection, qualified(target.schema, target.table));
     await onSomePath(connection, searchPath, () => connection.run(sql)).catch(async (error: unknown) => {
       if (!isOfStatement(error)) throw error;
-      if (isIndex(sql) && !isAboutNames(error)) {
+      // A partition's index has nothing to join if the one of its table was left out.
+      if ((isIndex(sql) && !isAboutNames(error)) || isAttachment(sql)) {
         missing?.({name: indexOf(sql, target), why: `${serverWords(error)}; ${oneLine(sql)} tries again`});
         return;
       }
@@ -54,7 +55,10 @@ const isAboutNames = (error: BkpError) => /^(?:42|3F)/u.test(String(error.contex
 /** Rows that are there may break it: its functions, or the collation of its columns, changed since they came. */
 const isIndex = (sql: string) => indexing.test(sql);
 
+const isAttachment = (sql: string) => sql.startsWith('ALTER INDEX ');
+
 function indexOf(sql: string, target: StoredTable): string {
+  if (isAttachment(sql)) return `the place of an index of a partition of ${target.name}`;
   const name = unquoted(creating.exec(sql)?.[2] ?? '');
   return `the ${sql.startsWith('CREATE ') ? 'index' : 'constraint'} ${name} of ${target.name}`;
 }

@@ -1,6 +1,6 @@
 import {BkpError} from '../../../errors/index.ts';
 import {rowsByTable} from '../catalog/by-table.ts';
-import {columnList, columnsOf, columnsOfDomains, kindsOf} from '../catalog/columns.ts';
+import {columnsOf} from '../catalog/columns.ts';
 import {columnsOfNames} from '../catalog/text-state.ts';
 import type {Connection} from '../connection/connection.ts';
 import {serverWords} from '../connection/errors.ts';
@@ -11,9 +11,10 @@ import type {HeldDomains} from './held-domains.ts';
 import {onSomePath} from './later.ts';
 import type {MissingContent} from './left-out.ts';
 import {generatedFrom} from './looking-parts.ts';
-import {fillRefused, namesIn} from './refused-rows.ts';
+import {fillRefused} from './refused-rows.ts';
 import {withSilentTriggers} from './silenced.ts';
 import type {StoredTable} from './stored.ts';
+import {insertEach, insertion, requireSameValues, type TypedColumn, typedColumns} from './typed-rows.ts';
 
 /** A staged table that may need another one for its rows. */
 type Staged = {
@@ -33,6 +34,8 @@ export type LateRows = {
   name: string;
   /** Columns that it has as text, or without the checks of a domain. */
   others: ReadonlySet<string>;
+  /** Columns that the table computes. */
+  computed: ReadonlySet<string>;
   /** Names, without schemas, of tables whose rows must be there before. */
   after: ReadonlySet<string>;
 };
@@ -42,7 +45,8 @@ export type LateRows = {
  * published. So it is with a value whose domain has a check that looks at another table, and with generated columns
  * that do. Until then the rows are in a table like the staged one, but such a value is text, or has no domain. Rows
  * that a function of a generated column or of the key of partitions may refuse wait there too.
- * A backup has the values of generated columns of a primary key, which only a plain column can take.
+ * A backup has the values of generated columns that call functions of the user, or are of a primary key: only a plain
+ * column can take them.
  * @returns undefined for a table whose rows can come at once
  */
 export async function keepLate(
@@ -57,7 +61,9 @@ export async function keepLate(
   const after = looking && (await generatedFrom(connection, looking, {oid}));
   const free = new Map([...typed, ...[...named.keys()].map((name) => [name, 'text'] as const)]);
   if (free.size === 0 && after === undefined && generated.length === 0 && !isRefusing) return undefined;
-  const columns = [...(await columnsOf(connection, oid)).columns, ...generated.map((name) => ({name}))];
+  const computed = (await generatedColumns(connection, [oid])).of(oid);
+  const plain = (await columnsOf(connection, oid)).columns.filter(({name}) => !computed.includes(name));
+  const columns = [...plain, ...generated.map((name) => ({name}))];
   const list = columns.map(({name}) => {
     const type = free.get(name);
     return type === undefined ? quoteIdent(name) : `${quoteIdent(name)}::${type} AS ${quoteIdent(name)}`;
@@ -67,34 +73,42 @@ export async function keepLate(
   await connection.run(
     `CREATE TABLE IF NOT EXISTS ${keep} (${names}) AS SELECT ${list.join(', ')} FROM ${table} WHERE false`,
   );
-  return {name: keep, others: new Set(free.keys()), after: after ?? new Set()};
+  return {name: keep, others: new Set(free.keys()), computed: new Set(computed), after: after ?? new Set()};
 }
 
-type Filled = {rows: LateRows; target: StoredTable};
+export type Filled = {rows: LateRows; target: StoredTable};
 type Failed = {one: Filled; error: BkpError};
+
+type FillOptions = {
+  /** Of the database of the backup. */
+  searchPath: string | undefined;
+  held: HeldDomains;
+  missing: MissingContent | undefined;
+  /** All tables that are restored, under their names. */
+  targets: readonly StoredTable[];
+};
 
 /**
  * Fills published tables with their rows. A table whose rows need those of another one comes after it.
- * @param searchPath of the database of the backup
  * @throws BkpError `PRECONDITION` if something that a value names or that a function looks at does not exist
  */
 export async function fillLate(
   connection: Connection,
   tables: readonly Filled[],
-  {searchPath, held, missing}: {searchPath: string | undefined; held: HeldDomains; missing: MissingContent | undefined},
+  {searchPath, held, missing, targets}: FillOptions,
 ): Promise<void> {
-  const fillOne = async (one: Filled): Promise<void> => {
+  const fillOne = async (one: Filled, rest?: string): Promise<void> => {
     try {
-      await onSomePath(connection, searchPath, () => fill(connection, one));
+      await onSomePath(connection, searchPath, () => fill(connection, one, rest));
     } catch (error) {
       if (!(await held.giveWay(error))) throw error;
-      await fillOne(one);
+      await fillOne(one, rest);
     }
   };
   const fillSome = async (failed: readonly Failed[]): Promise<Filled | undefined> => {
     for (const {one, error} of failed) {
-      const givingWay = () => held.keepOnFailure(() => fillOne(one));
-      if (await fillRefused(connection, {...one, error, fill: givingWay, missing})) return one;
+      const givingWay = (rest?: string) => held.keepOnFailure(() => fillOne(one, rest));
+      if (await fillRefused(connection, {...one, error, fill: givingWay, missing, targets})) return one;
     }
     return undefined;
   };
@@ -129,43 +143,37 @@ function inOrderOfReading(tables: readonly Filled[]): readonly Filled[] {
   return [...order];
 }
 
-async function fill(connection: Connection, {rows, target}: Filled): Promise<void> {
+/** @param rest a table to create, which gets the rows that the published one refuses */
+async function fill(connection: Connection, {rows, target}: Filled, rest: string | undefined): Promise<void> {
   const name = qualified(target.schema, target.table);
   const oid = Number(await connection.value('SELECT $1::text::regclass::oid', [name]));
-  const kept = await namesIn(connection, rows.name);
-  const generated = (await generatedColumns(connection, [oid])).of(oid);
-  const columns = (await columnsOf(connection, oid)).columns.filter(
-    (column) => kept.has(column.name) && !generated.includes(column.name),
-  );
-  const kinds = await kindsOf(connection, oid);
-  const domains = await columnsOfDomains(connection, oid);
-  const values = columns.map(({name: column, type}) => {
-    const value = quoteIdent(column);
-    if (!rows.others.has(column)) return value;
-    // The cast of a text to regclass takes names only, and not `-` or the number of a table that is gone.
-    const isName = kinds.get(column) === 'regclass';
-    const typed = `${isName ? `pg_catalog.regclassin(pg_catalog.textout(${value}))` : value}::${type}`;
-    // A cast of NULL would meet the constraints of the domain, which an outer join can pass without meeting them.
-    return domains.has(column) ? `(SELECT ${typed} WHERE ${value} IS NOT NULL)` : typed;
-  });
-  const into = columns.length === 0 ? '' : `(${columnList(columns)})`;
-  const insert = `INSERT INTO ${name} ${into} OVERRIDING SYSTEM VALUE
-    SELECT ${values.join(', ')} FROM ${rows.name};
-    SET CONSTRAINTS ALL IMMEDIATE`;
-  await withSilentTriggers(connection, [{oid}], {notice: undefined, work: () => connection.run(insert)});
+  const generated = new Set((await generatedColumns(connection, [oid])).of(oid));
+  const columns = await typedColumns(connection, oid, rows);
+  const isComputed = (column: TypedColumn) => generated.has(column.name);
+  const plain = columns.filter((column) => !isComputed(column));
+  const from = {...rows, columns};
+  const work = () =>
+    rest === undefined
+      ? connection.run(`${insertion(name, plain, rows.name)}; SET CONSTRAINTS ALL IMMEDIATE`)
+      : insertEach(connection, {into: name, plain, from, rest});
+  await withSilentTriggers(connection, [{oid}], {notice: undefined, work});
+  const computed = columns.filter(isComputed);
+  await requireSameValues(connection, {target, from, computed, rest});
   await connection.run(`DROP TABLE ${rows.name}`);
 }
 
-/** The names of the generated columns of each table, in their order. */
+/** The names of the generated columns of each table, in their order. @param where a condition on pg_attribute */
 export async function generatedColumns(
   connection: Connection,
   oids: readonly number[],
+  where = 'true',
 ): Promise<{of(oid: number): readonly string[]}> {
   const rows = await rowsByTable(
     connection,
     oids,
     `SELECT attrelid, attname FROM pg_attribute
-      WHERE attrelid = ANY ($1::oid[]) AND attgenerated <> '' AND NOT attisdropped ORDER BY attrelid, attnum`,
+      WHERE attrelid = ANY ($1::oid[]) AND attgenerated <> '' AND NOT attisdropped AND ${where}
+      ORDER BY attrelid, attnum`,
   );
   return {of: (oid) => rows.of(oid).map(([name]) => name!)};
 }

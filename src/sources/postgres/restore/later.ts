@@ -29,7 +29,7 @@ export async function forgetLater(connection: Connection, schema: string): Promi
 }
 
 /** Classes of SQLSTATEs of errors that say nothing about a statement and its rows: limits, connections, the machine. */
-const ofServer = /^(?:08|25|40|53|55|57|58|XX)/u;
+export const ofServer = /^(?:08|25|40|53|55|57|58|XX)/u;
 
 /** Whether an error is about what the statement says and the rows that it meets. */
 export function isOfStatement(error: unknown): error is BkpError {

@@ -1,6 +1,6 @@
 import {BkpError} from '../../../errors/index.ts';
 import type {MergeMode} from '../../source.ts';
-import {type Column, columnsOf, type KeyColumn} from '../catalog/columns.ts';
+import {allColumnsOf, type Column, columnsOf, type KeyColumn} from '../catalog/columns.ts';
 import {findRelation, onlyOf} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
 import {qualified} from '../connection/quote.ts';
@@ -16,8 +16,10 @@ export type MergedPair = {
   staged: string;
   /** Of the living table; empty: it has no primary key. */
   key: readonly KeyColumn[];
-  /** Those that both have, the key first. */
+  /** Those that both have, the key first; without those that the living table computes. */
   columns: readonly Column[];
+  /** Those that the living table computes, and of which the backup has values. */
+  computed: readonly Column[];
   /** Names of columns that only the living table has. */
   added: readonly string[];
   /** Names of those that take no value from an UPDATE: `GENERATED ALWAYS AS IDENTITY`. */
@@ -44,8 +46,9 @@ export async function fitOf(
     });
   }
   const [now, then] = [await columnsOf(connection, relation.oid), await columnsOf(connection, staged.oid)];
+  const {columns: living, computed: isComputed} = await allColumnsOf(connection, relation.oid);
   if (mode === 'merge' && (now.key.length === 0 || then.key.length === 0)) throw withoutKey(name);
-  const typeNow = new Map(now.columns.map((column) => [column.name, column.type]));
+  const typeNow = new Map(living.map((column) => [column.name, column.type]));
   const differences = then.columns.flatMap((column) => {
     const type = typeNow.get(column.name);
     if (type === undefined) return [`column ${column.name} ${column.type} is in the backup only`];
@@ -72,7 +75,8 @@ export async function fitOf(
     living: onlyOf(relation.kind) + qualified(relation.schema, relation.table),
     staged: onlyOf(stored.kind) + staged.name,
     key: now.key,
-    columns: then.columns,
+    columns: then.columns.filter((column) => !isComputed.has(column.name)),
+    computed: then.columns.filter((column) => isComputed.has(column.name)),
     fixed: fixed.map(([column]) => column!).filter((column) => stores.has(column)),
     added: now.columns.filter((column) => !stores.has(column.name)).map((column) => column.name),
   };

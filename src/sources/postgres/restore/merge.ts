@@ -1,4 +1,5 @@
 import {BkpError} from '../../../errors/index.ts';
+import {formatCount} from '../../../lib/figures.ts';
 import type {MergedTable, MergeMode} from '../../source.ts';
 import type {Connection} from '../connection/connection.ts';
 import {serverWords} from '../connection/errors.ts';
@@ -48,6 +49,7 @@ export async function mergeTables(
       work: () => bringBack(connection, ordered, {mode, signal}),
     });
     signal?.throwIfAborted();
+    for (const pair of pairs) await tellComputed(connection, pair, notice);
     await advanceSequences(connection, pairs, {dryRun, notice});
     await connection.run(dryRun ? 'ROLLBACK' : 'COMMIT');
     return pairs.map(({name}) => merged.get(name)!);
@@ -66,7 +68,9 @@ export async function compareTables(
   return connection.transaction('BEGIN READ ONLY', async () => {
     await fixSettings(connection, {lockTimeoutSeconds});
     const found: MergedTable[] = [];
-    for (const pair of await pairsOf(connection, request)) found.push(await counted(connection, pair, examples));
+    for (const pair of await pairsOf(connection, request)) {
+      found.push(await counted(connection, {...pair, columns: [...pair.columns, ...pair.computed]}, examples));
+    }
     return found;
   });
 }
@@ -75,6 +79,44 @@ async function pairsOf(connection: Connection, {tables, mode}: MergeRequest): Pr
   const pairs: MergedPair[] = [];
   for (const {stored, staged} of tables) pairs.push(await fitOf(connection, stored, {staged, mode}));
   return pairs;
+}
+
+/**
+ * What the living table computes is its own, also where the backup has another value.
+ * @throws BkpError `PRECONDITION` if that is a part of the key, so that other rows have come than those of the backup
+ */
+async function tellComputed(
+  connection: Connection,
+  pair: MergedPair,
+  notice: ((text: string) => void) | undefined,
+): Promise<void> {
+  const {name, computed, living, staged, key} = pair;
+  if (computed.length === 0 || key.length === 0) return;
+  const isKey = new Set(key.map((column) => column.name));
+  if (computed.some((column) => isKey.has(column.name))) {
+    const sql = `${staged} s WHERE NOT EXISTS (SELECT FROM ${living} t WHERE ${isSame(pair)})`;
+    const lost = Number(await connection.value(`SELECT count(*) FROM ${sql}`));
+    if (lost > 0) throw otherKeys(name, lost);
+  }
+  const others = `${living} t JOIN ${staged} s ON ${isSame(pair)} WHERE ${isOther({...pair, columns: computed})}`;
+  const rows = Number(await connection.value(`SELECT count(*) FROM ${others}`));
+  if (rows === 0) return;
+  const columns = computed.map((column) => column.name).join(', ');
+  notice?.(
+    `${formatCount(rows, 'row')} of ${name} have other values than in the backup: the table computes ${columns}`,
+  );
+}
+
+function otherKeys(name: string, rows: number): BkpError {
+  return new BkpError(
+    'PRECONDITION',
+    `${name} computes other keys than the backup has of ${formatCount(rows, 'row')}; nothing was changed`,
+    {
+      cause: 'a function of a generated column in the primary key was replaced',
+      next: 'restore the table under another name (TABLE … AS …), and copy what you need',
+      context: {table: name},
+    },
+  );
 }
 
 async function counted(connection: Connection, pair: MergedPair, most: number): Promise<MergedTable> {

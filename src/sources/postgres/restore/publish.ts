@@ -126,10 +126,9 @@ export async function publishInTransaction(
     return rows === undefined ? [] : [{rows, target: targetOf(table)}];
   });
   const held = new HeldDomains(connection, domainsIn(await madeIn(connection, options.schema)));
-  await fillLate(connection, unfilled, {searchPath: options.searchPath, held, missing: options.missing});
+  await fillLate(connection, unfilled, {searchPath: options.searchPath, held, missing: options.missing, targets});
   const published = (sql: string) => rewrite(sql, new Map(), newNames(tables, targets));
   const lateKeys = outside.filter(({table}) => late.has(table.name));
-  for (const one of [...options.waiting, ...lateKeys]) await addOutside(one, published);
   const unfinished = last.filter((one) => isUnfinished.has(one.table.name) && !isOfOwner(one));
   const finish = async ({table, sql}: TableStatement) =>
     leftOut.try(connection, sql, {run: published(sql), of: table.name});
@@ -151,6 +150,8 @@ export async function publishInTransaction(
   const {searchPath, missing} = options;
   await buildLater(connection, steps, {searchPath, leftOut, missing});
   await held.hold(leftOut);
+  // Some refer to a constraint that came with the indexes.
+  for (const one of [...options.waiting, ...lateKeys]) await addOutside(one, published);
   for (const one of unfinished) if (!isAccess(one)) await finish(one);
   for (const table of tables) {
     if (!isUnfinished.has(table.name) && !late.has(table.name)) continue;

@@ -1,25 +1,20 @@
 import type {BkpError} from '../../../errors/index.ts';
 import {formatCount} from '../../../lib/figures.ts';
-import {columnList, columnsOf} from '../catalog/columns.ts';
+import {isOwn} from '../catalog/own-functions.ts';
 import {members} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
 import {serverWords} from '../connection/errors.ts';
 import {qualified, quoteIdent} from '../connection/quote.ts';
+import {dropExpression} from './drop-expression.ts';
 import {workOrLeave} from './later.ts';
 import type {MissingContent} from './left-out.ts';
 import {openRests} from './rest-partitions.ts';
 import type {StoredTable} from './stored.ts';
+import {namesIn, otherValuesIn} from './typed-rows.ts';
 
 // A stored generated column and the key of partitions are evaluated again for each row that comes. If a function in
-// them was replaced since the rows were written, it may refuse them. Then the table changes, and the rows come back.
-
-/** What the user made, and no extension. Below this number is what the server came with. */
-const isOwn = (depend: string) => `${depend}.refobjid >= 16384
-  AND (${depend}.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_opclass'::regclass)
-    OR ${depend}.refclassid = 'pg_type'::regclass
-      AND EXISTS (SELECT FROM pg_type y WHERE y.oid = ${depend}.refobjid AND y.typtype = 'd'))
-  AND NOT EXISTS (SELECT FROM pg_depend e
-    WHERE e.classid = ${depend}.refclassid AND e.objid = ${depend}.refobjid AND e.deptype = 'e')`;
+// them was replaced since the rows were written, it may refuse them, or compute something else. Then the table changes,
+// and the rows come back as they were.
 
 /** Those of the tables of which a stored generated column or the key of partitions calls a function of the user. */
 export async function callOwnFunctions(connection: Connection, oids: readonly number[]): Promise<ReadonlySet<number>> {
@@ -36,109 +31,180 @@ export async function callOwnFunctions(connection: Connection, oids: readonly nu
 
 type Refused = {
   target: StoredTable;
+  /** All tables that are restored, under their names. */
+  targets: readonly StoredTable[];
   /** Where the rows are until then. */
   rows: {name: string};
   error: BkpError;
-  /** Gives the published table its rows, with the columns that both have. */
-  fill: () => Promise<void>;
+  /**
+   * Gives the published table its rows, with the columns that both have.
+   * @param rest a table to create for the rows that it refuses
+   */
+  fill: (rest?: string) => Promise<void>;
   missing: MissingContent | undefined;
 };
 
+/** A generated column, and the tables in which it has to become a plain one: those from which it is inherited. */
+type Generated = {column: string; expression: string; isNotNull: boolean; owners: readonly StoredTable[]};
+
 /**
- * Gives a published table the rows that it refused: in partitions of their own, or without the values of a generated
- * column, which is a plain one then.
+ * Gives a published table the rows that it refused, or of which it computed other values: with a plain column in place
+ * of a generated one, in partitions of their own, or in a table of their own.
  * @returns whether they came; if not, the transaction is as before
  */
 export async function fillRefused(connection: Connection, refused: Refused): Promise<boolean> {
   const {target, error, fill, missing} = refused;
   const name = qualified(target.schema, target.table);
   const oid = Number(await connection.value('SELECT $1::text::regclass::oid', [name]));
-  const rests = {name, rests: `${quoteIdent(target.schema)}.bkp_rest_${oid}`};
+  const start = `${quoteIdent(target.schema)}.bkp_rest_${oid}`;
   const kept = await namesIn(connection, refused.rows.name);
-  const generated = await generatedOf(connection, oid);
-  const sets = [...generated.map((one) => [one]), ...(generated.length > 1 ? [generated] : [])];
-  const isAboutPartitions = error.context.sqlState === '23514';
-  const ways = isAboutPartitions ? [[], ...sets] : sets;
-  for (const columns of ways) {
+  for (const {columns, others} of await waysOf(connection, {...refused, oid, kept})) {
     const isFilled = await workOrLeave(connection, async () => {
-      if (isAboutPartitions) await openRests(connection, rests);
-      for (const {column, isNotNull} of columns) {
-        const alter = `ALTER TABLE ${name} ALTER ${quoteIdent(column)}`;
-        await connection.run(`${alter} DROP EXPRESSION`);
-        if (isNotNull && !kept.has(column)) await connection.run(`${alter} DROP NOT NULL`);
+      if (others === 'partitions') await openRests(connection, {name, rests: start});
+      for (const {column, isNotNull, owners} of columns) {
+        for (const owner of owners) {
+          const own = qualified(owner.schema, owner.table);
+          await dropExpression(connection, own, column);
+          if (!isNotNull || kept.has(column)) continue;
+          await connection.run(`ALTER TABLE ${own} ALTER ${quoteIdent(column)} DROP NOT NULL`);
+        }
       }
-      await fill();
+      await fill(others === 'table' ? start : undefined);
     });
     if (!isFilled) continue;
-    for (const {column, expression} of columns) {
-      const mend = `UPDATE ${name} SET ${quoteIdent(column)} = ${expression};`;
-      const now = kept.has(column) ? 'with the values of the backup' : 'and NULL in all rows';
-      const why = `${serverWords(error)}; it is a plain column now, ${now}: ${mend} computes its values`;
-      const what = kept.has(column) ? 'expression' : 'values';
-      const heirs = (await hasHeirs(connection, oid)) ? ', and of tables that inherit from it' : '';
-      missing?.({name: `the ${what} of the generated column ${column} of ${target.name}${heirs}`, why});
-    }
-    if (isAboutPartitions) await tellRests(connection, {...refused, name, oid, start: rests.rests});
+    for (const one of columns) await tellPlain(connection, one, {error, missing, isKept: kept.has(one.column), target});
+    const rests = others === 'partitions' ? await partitionsBelow(connection, oid, start) : [start];
+    if (others !== undefined) for (const rest of rests) await tellRest(connection, refused, rest);
     return true;
   }
   return false;
 }
 
-/** The columns of a table. @param table qualified and quoted */
-export async function namesIn(connection: Connection, table: string): Promise<ReadonlySet<string>> {
-  const sql =
-    'SELECT attname FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum > 0 AND NOT attisdropped';
-  return new Set((await connection.rows(sql, [table])).map(([name]) => name!));
+/** `columns` become plain ones. `others`: where rows come that belong to no partition: into default ones, or beside. */
+type Way = {columns: readonly Generated[]; others?: 'partitions' | 'table' | undefined};
+
+/** What is known to be wrong comes first, and what changes least. */
+async function waysOf(
+  connection: Connection,
+  {target, error, targets, oid, kept}: Refused & {oid: number; kept: ReadonlySet<string>},
+): Promise<readonly Way[]> {
+  const generated = await generatedOf(connection, {oid, kept, targets});
+  const wrong = generated.filter(({column}) => otherValuesIn(error).includes(column));
+  const sets = [wrong, ...generated.map((one) => [one]), generated].filter((set) => set.length > 0);
+  const ways: Way[] = sets.map((columns) => ({columns}));
+  if (target.kind !== 'partitioned') return ways;
+  const withOthers = (others: Way['others']) => [[], ...sets].map((columns) => ({columns, others}));
+  if (error.context.sqlState === '23514') return [...withOthers('partitions'), ...withOthers('table')];
+  // What does not exist can be restored, too.
+  const isAboutNames = /^(?:42|3F)/u.test(String(error.context.sqlState));
+  return isAboutNames ? ways : [...ways, ...withOthers('table')];
 }
 
-async function hasHeirs(connection: Connection, oid: number): Promise<boolean> {
+async function tellPlain(
+  connection: Connection,
+  {column, expression, owners}: Generated,
+  {error, missing, isKept, target}: Pick<Refused, 'error' | 'missing' | 'target'> & {isKept: boolean},
+): Promise<void> {
+  for (const owner of owners) {
+    const own = qualified(owner.schema, owner.table);
+    const now = isKept ? 'with the values of the backup' : `and NULL in all rows of ${target.name}`;
+    const mend = `UPDATE ${own} SET ${quoteIdent(column)} = ${expression};`;
+    const why =
+      `${serverWords(error)}; it is a plain column now, ${now}. A restore into a database that has the mended ` +
+      `function brings it as it was; ${mend} computes its values here`;
+    const what = isKept ? 'expression' : 'values';
+    const heirs = (await hasHeirs(connection, own)) ? ', and of tables that inherit from it' : '';
+    missing?.({name: `the ${what} of the generated column ${column} of ${owner.name}${heirs}`, why});
+  }
+}
+
+/** @param table qualified and quoted */
+async function hasHeirs(connection: Connection, table: string): Promise<boolean> {
   const found = await connection.value(
     `SELECT EXISTS (SELECT FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid
-      WHERE inhparent = $1 AND NOT c.relispartition)`,
-    [oid],
+      WHERE inhparent = $1::text::regclass AND NOT c.relispartition)`,
+    [table],
   );
   return found === 't';
 }
 
-async function generatedOf(connection: Connection, oid: number) {
+/** Generated columns that call functions of the user, or of which the rows have values. */
+async function generatedOf(
+  connection: Connection,
+  {oid, kept, targets}: Pick<Refused, 'targets'> & {oid: number; kept: ReadonlySet<string>},
+): Promise<readonly Generated[]> {
   const rows = await connection.rows(
-    `SELECT a.attname, pg_get_expr(f.adbin, f.adrelid), a.attnotnull FROM pg_attrdef f
-      JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum AND a.attgenerated = 's'
-      WHERE f.adrelid = $1 AND EXISTS (SELECT FROM pg_depend d
+    `SELECT a.attname, pg_get_expr(f.adbin, f.adrelid), a.attnotnull, EXISTS (SELECT FROM pg_depend d
         WHERE d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid AND ${isOwn('d')})
-      ORDER BY a.attnum`,
+      FROM pg_attrdef f JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum AND a.attgenerated = 's'
+      WHERE f.adrelid = $1 ORDER BY a.attnum`,
     [oid],
   );
-  return rows.map(([column, expression, notNull]) => ({
-    column: column!,
-    expression: expression!,
-    isNotNull: notNull === 't',
-  }));
+  const found: Generated[] = [];
+  for (const [column, expression, notNull, callsOwn] of rows) {
+    if (callsOwn !== 't' && !kept.has(column!)) continue;
+    const owners = await ownersOf(connection, {oid, column: column!, targets});
+    const facts = {column: column!, expression: expression!, isNotNull: notNull === 't'};
+    if (owners !== undefined) found.push({...facts, owners});
+  }
+  return found;
 }
 
-/** Drops the partitions that stayed empty, and tells of the others. */
-async function tellRests(
+/** @returns undefined if one of them is a living table */
+async function ownersOf(
   connection: Connection,
-  {target, error, missing, name, oid, start}: Refused & {name: string; oid: number; start: string},
-): Promise<void> {
+  {oid, column, targets}: Pick<Refused, 'targets'> & {oid: number; column: string},
+): Promise<readonly StoredTable[] | undefined> {
+  const rows = await connection.rows(
+    `WITH RECURSIVE up (oid) AS (
+        SELECT $1::oid UNION SELECT i.inhparent FROM up JOIN pg_inherits i ON i.inhrelid = oid),
+      has (oid) AS (SELECT up.oid FROM up JOIN pg_attribute a ON a.attrelid = up.oid AND a.attname = $2
+        AND a.attgenerated = 's')
+    SELECT n.nspname, c.relname FROM has JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE NOT EXISTS (SELECT FROM pg_inherits i JOIN has parent ON parent.oid = i.inhparent WHERE i.inhrelid = c.oid)
+      ORDER BY 1, 2`,
+    [oid, column],
+  );
+  const owners = rows.map(([schema, table]) => targets.find((one) => one.schema === schema && one.table === table));
+  return owners.includes(undefined) ? undefined : (owners as readonly StoredTable[]);
+}
+
+async function partitionsBelow(connection: Connection, oid: number, start: string): Promise<readonly string[]> {
   const rows = await connection.rows(
     `SELECT relid::regclass FROM pg_partition_tree($1) JOIN pg_class c ON c.oid = relid
       WHERE starts_with(c.relname, $2) ORDER BY 1`,
     [oid, start.slice(start.lastIndexOf('.') + 1)],
   );
-  const list = columnList((await columnsOf(connection, oid)).columns);
-  for (const [rest] of rows) {
-    const count = Number(await connection.value(`SELECT count(*) FROM ${rest}`));
-    if (count === 0) {
-      await connection.run(`DROP TABLE ${rest}`);
-      continue;
-    }
-    const mend =
-      `WITH moved AS (DELETE FROM ${rest} RETURNING ${list}) ` +
-      `INSERT INTO ${name} (${list}) OVERRIDING SYSTEM VALUE SELECT ${list} FROM moved;`;
-    missing?.({
-      name: `the partition of ${formatCount(count, 'row')} of ${target.name}`,
-      why: `${serverWords(error)}; they are in ${rest}, and when the function is mended, ${mend} moves them`,
-    });
+  return rows.map(([name]) => name!);
+}
+
+/** Names a table that has the rows which belong to no partition, or drops it if it stayed empty. */
+async function tellRest(
+  connection: Connection,
+  {target, error, missing}: Pick<Refused, 'target' | 'error' | 'missing'>,
+  rest: string,
+): Promise<void> {
+  const count = Number(await connection.value(`SELECT count(*) FROM ${rest}`));
+  if (count === 0) {
+    await connection.run(`DROP TABLE ${rest}`);
+    return;
   }
+  const name = qualified(target.schema, target.table);
+  const [owner, list] = (
+    await connection.rows(
+      `SELECT quote_ident(pg_get_userbyid(relowner)), (SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum)
+          FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped AND attgenerated = '')
+        FROM pg_class c WHERE c.oid = $1::text::regclass`,
+      [name],
+    )
+  )[0]!;
+  const isGiven = await workOrLeave(connection, () => connection.run(`ALTER TABLE ${rest} OWNER TO ${owner}`));
+  const whose = isGiven ? '' : `, which ${owner} cannot own,`;
+  const mend =
+    `WITH moved AS (DELETE FROM ${rest} RETURNING ${list}) ` +
+    `INSERT INTO ${name} (${list}) OVERRIDING SYSTEM VALUE SELECT ${list} FROM moved;`;
+  missing?.({
+    name: `the partition of ${formatCount(count, 'row')} of ${target.name}`,
+    why: `${serverWords(error)}; they are in ${rest}${whose} and when the function is mended, ${mend} moves them`,
+  });
 }

@@ -6,6 +6,7 @@ import {unquoted} from '../connection/quote.ts';
 import {fixSettings} from '../connection/session.ts';
 import {LookingFunctions} from '../schema/looking-functions.ts';
 import {type Moves, movedKeys, moveKey, rewrite} from '../schema/rewrite.ts';
+import {tokensOf} from '../schema/tokens.ts';
 import {referredBy} from './build.ts';
 import {
   addChecks,
@@ -22,6 +23,7 @@ import {
 } from './checks.ts';
 import {type Continued, continueStaging, recordPlan} from './continued.ts';
 import {domainsIn, dropDomainChecks, ownerOfCheck} from './domain-checks.ts';
+import {dropExpression} from './drop-expression.ts';
 import {typesThatHold} from './held-domains.ts';
 import {generatedColumns, keepLate} from './late-rows.ts';
 import {createLater, recordLater, runOrLeave} from './later.ts';
@@ -296,9 +298,8 @@ export class StagedTables {
 
   /** @param domains that were created */
   async #keepLate(oids: readonly number[], domains: readonly string[]): Promise<void> {
-    // A merge finds all names, those of the living tables.
-    if (this.#mode !== undefined) return;
     const connection = this.#connection;
+    if (this.#mode !== undefined) return this.#freeComputed(oids);
     const held = await typesThatHold(connection, {domains, tables: oids});
     const generated = await generatedColumns(connection, oids);
     const refusing = await callOwnFunctions(connection, oids);
@@ -318,12 +319,29 @@ export class StagedTables {
   }
 
   /**
+   * A merge finds all names, those of the living tables, and these compute what is computed: the staged ones take the
+   * values of the backup.
+   */
+  async #freeComputed(oids: readonly number[]): Promise<void> {
+    const generated = await generatedColumns(this.#connection, oids, 'attinhcount = 0');
+    for (const [at, {name, table}] of [...this.loads.values()].entries()) {
+      const stored = storedColumns(table);
+      for (const column of generated.of(oids[at]!).filter((one) => stored.includes(one))) {
+        await dropExpression(this.#connection, name, column);
+      }
+    }
+  }
+
+  /**
    * Creates a constraint or an index; or at the end, if it calls a function that looks at other tables, which have no
-   * names yet.
+   * names yet, or if it could refuse what rows are computed then.
    */
   async build(connection: Connection, name: TableName, sql: string): Promise<void> {
     if (this.#mode !== undefined || isPrimaryKey(sql)) return connection.run(this.staged(sql));
-    if (this.#looking?.areNamedIn(sql) !== true && (await runOrLeave(connection, this.staged(sql)))) return;
+    const computed = this.loads.get(name)!.late?.computed ?? new Set();
+    const mayRefuse = isUnique(sql) && [...tokensOf(sql)].some(({text}) => computed.has(unquoted(text)));
+    if (!mayRefuse && this.#looking?.areNamedIn(sql) !== true && (await runOrLeave(connection, this.staged(sql))))
+      return;
     await recordLater(connection, this.firstSchema, {name, sql});
   }
 
@@ -381,6 +399,8 @@ export class StagedTables {
     return rewrite(sql, this.moves);
   }
 }
+
+const isUnique = (sql: string) => /\b(?:UNIQUE|EXCLUDE)\b/u.test(sql);
 
 /** What must exist before the tables. */
 function sharedOf(

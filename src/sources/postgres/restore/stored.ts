@@ -31,6 +31,8 @@ const definitionSchema = v.object({
   key: v.exactOptional(texts),
   /** `name`, type and kind, joined by a NUL, in the order of the rows' fields; older versions did not write them. */
   columns: v.exactOptional(texts),
+  /** Those of `columns` that the table computes; older versions did not write it. */
+  computed: v.exactOptional(texts),
   /** Other tables without which it cannot be created. */
   needs: v.exactOptional(texts),
 });

@@ -90,7 +90,7 @@ export class TableLoad {
   async columns(connection: Connection): Promise<TableColumns> {
     if (this.#columns !== undefined) return this.#columns;
     const found = await columnsOf(connection, await stagedOid(connection, this.name));
-    this.#columns = {key: found.key, columns: inStoredOrder(this.table, found.columns)};
+    this.#columns = {...found, columns: inStoredOrder(this.table, found.columns)};
     return this.#columns;
   }
 

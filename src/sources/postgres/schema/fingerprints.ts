@@ -1,5 +1,6 @@
 import {createHash} from 'node:crypto';
 import {rowsByTable} from '../catalog/by-table.ts';
+import {isComputedByOwn} from '../catalog/own-functions.ts';
 import type {Relation} from '../catalog/relations.ts';
 import {allColumnTypes} from '../catalog/text-state.ts';
 import type {Connection, Row} from '../connection/connection.ts';
@@ -54,6 +55,12 @@ export async function fingerprintsOf(
       WHERE a.attrelid = ANY ($1::oid[]) AND a.attgenerated = 's' AND NOT a.attisdropped
       ORDER BY a.attrelid, a.attnum`,
   );
+  // Backups of older versions lack their values.
+  const taken = await ask(
+    `SELECT a.attrelid, a.attname FROM pg_attribute a
+      WHERE a.attrelid = ANY ($1::oid[]) AND NOT a.attisdropped AND ${isComputedByOwn('a')}
+      ORDER BY a.attrelid, a.attnum`,
+  );
   const partitioned = relations.filter(({kind}) => kind === 'partitioned').map(({oid}) => oid);
   const partitions = await strictPartitions(connection, partitioned, notNull);
   const hashOf = ({oid, kind}: Relation) => {
@@ -65,6 +72,7 @@ export async function fingerprintsOf(
       ...ifAny('attributes', attributes.of(oid)),
       ...ifAny('domains', domains.of(oid)),
       ...ifAny('generated', generated.of(oid)),
+      ...ifAny('taken', taken.of(oid)),
       ...ifAny('partitions', partitions.of(oid)),
     });
     return createHash('sha256').update(facts).digest('hex').slice(0, 32);

@@ -1,5 +1,5 @@
 import type {SchemaObject, TableName, TableSchema} from '../../source.ts';
-import {columnsOfAll, kindsOfAll, type TableColumns} from '../catalog/columns.ts';
+import {kindsOfAll, type TableColumns, takenColumnsOfAll} from '../catalog/columns.ts';
 import type {Relation} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
 import type {Entry} from './entries.ts';
@@ -22,7 +22,7 @@ export async function tableSchemasOf(
   const relations = tables.map(({relation}) => relation);
   const oids = relations.map(({oid}) => oid);
   const facts = {
-    columns: await columnsOfAll(connection, oids),
+    columns: await takenColumnsOfAll(connection, oids),
     kinds: await kindsOfAll(connection, oids),
     fingerprints: await fingerprintsOf(connection, relations),
     sequences: await sequencesOf(connection, tables),
@@ -47,7 +47,7 @@ function tableSchemaOf(
   const {create, constraints, references, finish} = parts;
   const partitions = create.filter((entry) => entry.type === 'TABLE' && entry.oid !== oid);
   const statistics = create.filter(({type}) => type === 'STATISTICS');
-  const {key, columns} = facts.columns.get(oid)!;
+  const {key, columns, computed} = facts.columns.get(oid)!;
   const kinds = facts.kinds.get(oid)!;
   return {
     name: relation.name,
@@ -70,6 +70,7 @@ function tableSchemaOf(
       sequences: facts.sequences.get(oid)!,
       columns: columns.map(({name, type}) => [name, type, kinds.get(name) ?? 'other'].join('\0')),
       key: key.map(({name}) => name),
+      ...(computed.size === 0 ? {} : {computed: [...computed]}),
       ...(needs.length === 0 ? {} : {needs}),
     },
   };

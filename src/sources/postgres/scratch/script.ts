@@ -1,5 +1,6 @@
 import type {DatabaseFacts, TableName, TableSchema} from '../../source.ts';
-import {qualified, quoteIdent, quoteText} from '../connection/quote.ts';
+import {onlyOf} from '../catalog/relations.ts';
+import {qualified, quoteBody, quoteIdent, quoteText} from '../connection/quote.ts';
 import {referredBy} from '../restore/build.ts';
 import {
   creationOf,
@@ -48,22 +49,38 @@ export function* scriptOf(
     if ('type' in one) yield* sharedLines(one);
     else yield `${one.sql}\n\n`;
   }
-  for (const {name, schema, table} of tables) {
-    const columns = rows.columns(name).map(quoteIdent).join(', ');
-    const list = columns === '' ? '' : ` (${columns})`;
-    yield `COPY ${qualified(schema, table)}${list} FROM stdin;\n`;
-    for (const line of rows.lines(name)) {
-      yield line;
-      yield lineEnd;
-    }
-    yield '\\.\n\n';
-  }
+  for (const table of tables) yield* rowsOf(table, rows);
   for (const {sequences} of tables) for (const value of sequences) yield setval(value);
   yield* of(({constraints}) => constraints);
   yield* of(({indexes}) => indexes);
   const names = new Set(tables.map((table) => `${table.schema}.${table.table}`));
   yield* of(({references}) => references.filter((sql) => isInside(sql, names)));
   yield* of(({finish}) => finish);
+}
+
+function* rowsOf({name, schema, table, kind, computed}: StoredTable, rows: Rows): Generator<string | Uint8Array> {
+  const columns = rows.columns(name);
+  const own = qualified(schema, table);
+  const list = columns.map(quoteIdent).join(', ');
+  // The values of computed columns are those that the table had; it computes them again.
+  const isComputed = new Set(computed);
+  const into = isComputed.size === 0 ? own : 'pg_temp.bkp_rows';
+  if (into !== own) yield `CREATE TEMPORARY TABLE bkp_rows AS SELECT ${list} FROM ${own} WHERE false;\n\n`;
+  yield `COPY ${into}${list === '' ? '' : ` (${list})`} FROM stdin;\n`;
+  for (const line of rows.lines(name)) {
+    yield line;
+    yield lineEnd;
+  }
+  yield '\\.\n\n';
+  if (into === own) return;
+  const plain = columns.filter((column) => !isComputed.has(column)).map(quoteIdent);
+  const target = plain.length === 0 ? own : `${own} (${plain.join(', ')})`;
+  yield `INSERT INTO ${target} OVERRIDING SYSTEM VALUE SELECT ${plain.join(', ')} FROM ${into};\n\n`;
+  const sum = `pg_catalog.sum(pg_catalog.hashtextextended(ROW(${list})::text COLLATE "C", 0)::numeric)`;
+  const found = `(SELECT ${sum} FROM ${onlyOf(kind)}${own}) IS DISTINCT FROM (SELECT ${sum} FROM ${into})`;
+  const warning = quoteText(`${name} computes other values than it had in the backup`);
+  yield `DO ${quoteBody(`BEGIN IF ${found} THEN RAISE WARNING USING MESSAGE =${warning}; END IF; END`)};\n\n`;
+  yield `DROP TABLE ${into};\n\n`;
 }
 
 function* sharedLines({type, name, sql, value}: SharedObject): Generator<string> {

@@ -6,9 +6,9 @@ const mostNamed = 3;
 
 /**
  * Names the stored generated columns and keys of partitions that call a function which was changed after they were
- * created. A restore evaluates it again: it may refuse rows that are there, or decide otherwise. Nothing calls the
- * function here: the transactions that wrote the rows of the catalog are compared. The server does not record what a
- * function itself calls.
+ * created. A restore evaluates it again: it may refuse rows that are there, or compute something else. Nothing calls
+ * the function here: the transactions that wrote the rows of the catalog are compared. The server does not record what
+ * a function itself calls.
  */
 export async function tellReplacedFunctions(
   connection: Connection,
@@ -34,7 +34,8 @@ export async function tellReplacedFunctions(
   const more = rows.length > mostNamed ? ` (and ${rows.length - mostNamed} more)` : '';
   notice(
     'a function, or the rights to call it, changed after the column or key that calls it was created: ' +
-      `${shown.join('; ')}${more}. A restore calls it again: it may compute other values, move rows to other ` +
-      "partitions, or refuse rows; VERIFY … WITH (LEVEL='restore') tries it",
+      `${shown.join('; ')}${more}. A restore calls it again, and rows may come into other partitions; a column of ` +
+      'which it computes other values, or refuses rows, comes back with those of the backup, as a plain one; ' +
+      "VERIFY … WITH (LEVEL='restore') tries it",
   );
 }

@@ -14,7 +14,7 @@ import type {
   TableName,
   TableSchema,
 } from '../../source.ts';
-import {columnList, columnsOf, type TableColumns} from '../catalog/columns.ts';
+import {columnList, type TableColumns, takenColumnsOf} from '../catalog/columns.ts';
 import type {Relation} from '../catalog/relations.ts';
 import {whyUnwrittenRowsChange} from '../catalog/text-state.ts';
 import type {Connection} from '../connection/connection.ts';
@@ -236,7 +236,7 @@ export class PostgresSnapshot implements Snapshot {
   }
 
   async #columnsOf({oid}: Relation, connection = this.#opened.connection): Promise<TableColumns> {
-    const known = this.#columns.get(oid) ?? (await columnsOf(connection, oid));
+    const known = this.#columns.get(oid) ?? (await takenColumnsOf(connection, oid));
     this.#columns.set(oid, known);
     return known;
   }
