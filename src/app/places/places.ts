@@ -42,7 +42,9 @@ const clusterOf = ({cluster}: Settings): StoreAddress => ({kind: 'directory', ro
 function objectStoreOf({objectStore}: Settings): StoreAddress {
   if (objectStore !== undefined) return objectStore.address;
   throw new BkpError('USAGE', 'no object store is set (backup.object.store)', {
-    next: "bkp config set backup.object.store 's3::bucket=…;region=…;' (or --store, BKP_STORE, BKP_STORE_FILE)",
+    next:
+      "bkp config set backup.object.store 's3::bucket=…;region=…;' (or --store, BKP_STORE, BKP_STORE_FILE); " +
+      "'fs::root=DIR' is a directory",
   });
 }
 
