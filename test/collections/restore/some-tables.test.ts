@@ -73,6 +73,16 @@ describe('RESTORE … TABLE', () => {
     expect(place.notices()).toMatch(/view large uses orders, and only comes if it is named too/);
   });
 
+  test('beside a view of it that is still there, which is not said to be missing', async () => {
+    const place = await placeWith(shop);
+    await place.bench.backup('c', 'full');
+    place.notices();
+    place.exec('DROP TABLE orders');
+    await place.restore(['orders']);
+    expect(place.notices()).not.toMatch(/large/);
+    expect(place.all('SELECT id FROM large')).toEqual(['2']);
+  });
+
   test('brings a named view', async () => {
     const place = await placeWith(shop);
     await place.bench.backup('c', 'full');

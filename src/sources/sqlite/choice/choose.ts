@@ -35,7 +35,7 @@ export function chooseTables(parts: BackupParts, wanted: readonly WantedTable[],
       return as === undefined ? {name} : {name, as};
     }),
     objects: found.objects.map(({name}) => name),
-    notices: [...renaming.notices, ...parts.objects.flatMap((object) => leftOut(object, chosen))],
+    notices: [...renaming.notices, ...parts.objects.flatMap((object) => leftOut(object, chosen, existing))],
   };
 }
 
@@ -164,10 +164,10 @@ function shadowTable(table: TableName, owner: string): BkpError {
   });
 }
 
-/** Views and full-text indexes over a chosen table that are not chosen themselves. */
-function leftOut(object: SchemaObject, chosen: ReadonlySet<string>): string[] {
+/** Views and full-text indexes over a chosen table that are neither chosen themselves nor in the target already. */
+function leftOut(object: SchemaObject, chosen: ReadonlySet<string>, {names}: Existing): string[] {
   const {kind, sql} = objectDefinitionOf(object);
-  if (chosen.has(object.name)) return [];
+  if (chosen.has(object.name) || names.has(foldName(object.name))) return [];
   const over = [...chosen].find((name) => namesTable(sql, name));
   if (over === undefined) return [];
   const what = kind === 'view' ? 'view' : 'virtual table';
