@@ -2,7 +2,12 @@ import type {SQLOutputValue, StatementSync} from 'node:sqlite';
 import type {Catalogue, Value} from './catalogue.ts';
 import {tableOf} from './database.ts';
 
-export type Answer = {columns: readonly string[]; rows: readonly (readonly Value[])[]};
+export type Answer = {
+  columns: readonly string[];
+  rows: readonly (readonly Value[])[];
+  /** Rows of backups with U+FFFD in a text, if there are any; see `hasReplaced`. */
+  replaced?: number;
+};
 
 type Shape = {name: string; isBoolean: boolean};
 

@@ -1,5 +1,6 @@
 import type {DatabaseSync} from 'node:sqlite';
 import {BkpError} from '../errors/index.ts';
+import {hasReplaced} from '../lib/replaced-text.ts';
 import {type Answer, shapeOf, shown} from './answer.ts';
 import {runApart} from './apart.ts';
 import {type Attached, type AttachedFile, attachEmpty, attachLoaded, encodingOf} from './attached.ts';
@@ -93,9 +94,12 @@ async function runOn(text: string, catalogue: Catalogue, {opened, ...options}: R
     const isHere = bytes <= quickBytes && isQuick(query, tables, accesses, catalogue);
     const rows = isHere ? withinLimits(runHere(), limits) : await runElsewhere();
     const from = last === undefined ? 0 : Math.max(0, rows.length - last);
+    const answer = rows.slice(from);
+    const replaced = opened === undefined ? 0 : answer.filter(hasReplaced).length;
     return {
       columns: shape.map(({name}) => name),
-      rows: rows.slice(from).map((row) => row.map((value, at) => shown(value, shape[at]!))),
+      rows: answer.map((row) => row.map((value, at) => shown(value, shape[at]!))),
+      ...(replaced === 0 ? {} : {replaced}),
     };
   } finally {
     database.close();

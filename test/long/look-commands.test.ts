@@ -151,6 +151,22 @@ test('diff reads all rows of many tables with indexes', async () => {
   expect(await desk.bkp('diff', 'c')).toMatchObject({status: 0, stderr: '8 tables compared: no difference\n'});
 });
 
+test('SELECT and diff say that a text has bytes that are none, as an export does', async () => {
+  const desk = await begin();
+  const notice =
+    /^bkp: 1 row has texts with the character U\+FFFD, which also stands for bytes that are not valid text/m;
+  desk.exec(
+    "CREATE TABLE odd (id INTEGER PRIMARY KEY, a TEXT); INSERT INTO odd VALUES (1, CAST(x'ff' AS TEXT)), (2, 'a')",
+  );
+  await desk.sqlWait('BACKUP c');
+  expect((await desk.bkp('sql', "SELECT * FROM backup('c').odd")).stderr).toMatch(notice);
+  expect((await desk.bkp('sql', "SELECT * FROM backup('c').odd WHERE id = 2")).stderr).toBe('');
+  desk.exec("UPDATE odd SET a = CAST(x'fe' AS TEXT) WHERE id = 1; UPDATE odd SET a = 'b' WHERE id = 2");
+  const {stdout, stderr} = await desk.bkp('diff', 'c', '--rows');
+  expect(stdout.trim().split('\n')).toHaveLength(2);
+  expect(stderr).toMatch(notice);
+});
+
 test('a SELECT on a backup works where only the store is left', async () => {
   const desk = await begin();
   desk.exec('DELETE FROM orders');

@@ -9,6 +9,7 @@ import {
   storedAfter,
   type TableDifference,
 } from '../../collections/index.ts';
+import {hasReplaced, replacedNotices} from '../../lib/replaced-text.ts';
 import type {RowChange} from '../../sources/index.ts';
 import type {Deps} from '../deps.ts';
 import {openScratchFolder} from '../places/scratch-folder.ts';
@@ -39,9 +40,12 @@ export function diff(
           const tables = request.tables.length === 0 ? undefined : namesOf(before, after, request.tables);
           const tools = {...folder, signal: deps.signal, progress: shownBy(deps)};
           const each = report.rows;
+          let replaced = 0;
           const rows = async (table: string, changes: Iterable<RowChange>) => {
             for (const change of changes) {
               deps.signal.throwIfAborted();
+              const values = change.kind === 'changed' ? [change.before, change.row] : [change.row];
+              if (hasReplaced(values.flatMap(Object.values))) replaced++;
               await each?.(table, change);
             }
           };
@@ -49,6 +53,7 @@ export function diff(
             deps.showProgress?.(undefined);
             report.table(difference);
           }
+          for (const notice of replacedNotices(replaced)) deps.warn(notice);
         } finally {
           folder.remove();
         }

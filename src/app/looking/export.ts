@@ -17,6 +17,7 @@ import {
 import {absolutePath} from '../../config/index.ts';
 import {BkpError, systemCode} from '../../errors/index.ts';
 import {beginNewFile, type NewFile} from '../../lib/new-file.ts';
+import {hasReplaced, replacedNotices} from '../../lib/replaced-text.ts';
 import {openTablesIn, type TableSource} from '../../sources/index.ts';
 import type {Deps} from '../deps.ts';
 import {openScratchFolder} from '../places/scratch-folder.ts';
@@ -182,13 +183,13 @@ async function writeText(deps: Deps, opened: OpenedBackup, {format, table, to, e
     const lines = function* () {
       yield writer.head(columns);
       for (const values of scratch.rows(name)) {
-        if (values.some((value) => typeof value === 'string' && value.includes('\ufffd'))) replaced++;
+        if (hasReplaced(values)) replaced++;
         rows++;
         yield writer.line(columns, values);
       }
     };
     await pipeline(Readable.from(inPieces(lines())), to(), {signal, end});
-    if (replaced > 0) deps.warn(replacedText(replaced));
+    for (const notice of replacedNotices(replaced)) deps.warn(notice);
     return {backup: `${opened.collection}/${opened.backup.body.backup}`, tables: 1, rows};
   } finally {
     await scratch.discard();
@@ -241,10 +242,6 @@ function* inBlocks(parts: Iterable<string | Uint8Array>): Generator<Uint8Array> 
   }
   yield Buffer.concat(block, bytes);
 }
-
-const replacedText = (rows: number) =>
-  `${rows} ${rows === 1 ? 'row has' : 'rows have'} texts with the character U+FFFD, which also stands for bytes that ` +
-  'are not valid text; an export to a database file has them exactly';
 
 /** Characters that are written together. */
 const pieceLength = 64 * 1024;

@@ -1,3 +1,4 @@
+import {replacedNotices} from '../../lib/replaced-text.ts';
 import {runSelect} from '../../query/index.ts';
 import type {Deps} from '../deps.ts';
 import {selectable} from '../views/views.ts';
@@ -8,5 +9,5 @@ export async function select(deps: Deps, {text}: {text: string}): Promise<Statem
   const {selectRows: rows, selectSeconds: seconds, selectMebibytes: mebibytes} = await deps.settings();
   const limits = {rows, seconds, mebibytes};
   const selection = await runSelect(text, selectable(deps), {limits, signal: () => deps.signal});
-  return {rows: {kind: 'selection', selection}, notices: []};
+  return {rows: {kind: 'selection', selection}, notices: replacedNotices(selection.replaced ?? 0)};
 }
