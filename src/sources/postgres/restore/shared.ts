@@ -1,5 +1,6 @@
 import {BkpError} from '../../../errors/index.ts';
 import type {Connection} from '../connection/connection.ts';
+import {serverWords} from '../connection/errors.ts';
 import {qualified, quoteIdent, quoteText, unquoted} from '../connection/quote.ts';
 import {type Moves, rewrite} from '../schema/rewrite.ts';
 import {tokensOf} from '../schema/tokens.ts';
@@ -77,6 +78,25 @@ export async function createShared(
     if (called !== '') await leftOut.giveOwner(connection, {called, owner, of});
   }
   return drops;
+}
+
+/** Longer lists belong into a program. */
+const mostNamed = 5;
+
+/**
+ * What the server refuses because something in the target is not what the backup has under its name.
+ * @param present what was there already
+ */
+export function withPresent(error: unknown, present: ReadonlySet<string>): unknown {
+  const named = [...present].filter((name) => !/^(?:SCHEMA|EXTENSION) /u.test(name));
+  if (!(error instanceof BkpError) || error.code !== 'SOURCE_REFUSED' || named.length === 0) return error;
+  const more = named.length > mostNamed ? ` and ${named.length - mostNamed} more` : '';
+  const list = `${named.slice(0, mostNamed).join(', ')}${more}`;
+  return new BkpError('PRECONDITION', `what the target has does not fit the backup: ${serverWords(error)}`, {
+    cause: `it has ${list} already, which stay as they are; ${String(error.cause)}`,
+    next: 'restore into an empty database with --source, or rename in the target what differs from the backup',
+    context: error.context,
+  });
 }
 
 const isMoved = ({position}: SharedObject) => position !== undefined;

@@ -33,7 +33,7 @@ import {olderNotice, olderServer, refusedByOlder} from './older-server.ts';
 import {type Limits, newNames, type PublishOptions, type TableStatement} from './publish.ts';
 import {callOwnFunctions} from './refused-rows.ts';
 import {closeRests, openRests} from './rest-partitions.ts';
-import {createShared, neededShared, setSequence} from './shared.ts';
+import {createShared, neededShared, setSequence, withPresent} from './shared.ts';
 import {
   creationOf,
   inOrder,
@@ -143,7 +143,11 @@ export class StagedTables {
     const present = new Set<string>();
     const drops: string[] = [];
     const createObjects = async (objects: readonly SharedObject[]) =>
-      drops.push(...(await createShared(connection, objects, {leftOut, moves: this.moves, present})));
+      drops.push(
+        ...(await createShared(connection, objects, {leftOut, moves: this.moves, present}).catch((error) =>
+          Promise.reject(withPresent(error, present)),
+        )),
+      );
     // The living tables have what they need.
     if (this.#mode === undefined) await createObjects(this.#shared.filter(isBeforeTables));
     const schemas = new Set([this.firstSchema, ...this.moves.values()]);
@@ -155,7 +159,7 @@ export class StagedTables {
     const create = async () => {
       for (const one of creation) {
         if ('type' in one) await createObjects([one]);
-        else await connection.run(this.staged(one.sql));
+        else await connection.run(this.staged(one.sql)).catch((error) => Promise.reject(withPresent(error, present)));
       }
       // Functions may have come among the tables.
       if (creation.some((one) => 'type' in one)) await this.#readLooking();

@@ -2,6 +2,7 @@ import {BkpError} from '../../../errors/index.ts';
 import {type Column, columnList, columnsOf, sameKey, type TableColumns} from '../catalog/columns.ts';
 import {onlyOf} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
+import {serverWords} from '../connection/errors.ts';
 import {quoteIdent, unquoted} from '../connection/quote.ts';
 import {fixSettings} from '../connection/session.ts';
 import {type Moves, moveKey, rewrite} from '../schema/rewrite.ts';
@@ -56,7 +57,9 @@ export class TableLoad {
     const list = columnList((await this.columns(connection)).columns);
     // A table may have no columns, and a list of columns may not be empty.
     const into = list === '' ? this.name : `${this.name} (${list})`;
-    const rows = await connection.copyIn(`COPY ${into} FROM STDIN${freeze}`, once(segment));
+    const rows = await connection
+      .copyIn(`COPY ${into} FROM STDIN${freeze}`, once(segment))
+      .catch((error) => Promise.reject(unfit(this.table, error)));
     this.content.add(segment);
     return rows;
   }
@@ -114,6 +117,18 @@ export class TableLoad {
     this.#isFrozen = false;
     this.#columns = undefined;
   }
+}
+
+/** Types that exist in the target stay as they are, and may not take the values of the backup. */
+function unfit({name}: StoredTable, error: unknown): unknown {
+  if (!(error instanceof BkpError) || error.code !== 'SOURCE_REFUSED') return error;
+  return new BkpError('PRECONDITION', `rows of ${name} do not fit what the target has: ${serverWords(error)}`, {
+    cause: `types and functions that exist in the target stay as they are; ${String(error.cause)}`,
+    next:
+      'restore into an empty database with --source, or make the types of the target take these values: ' +
+      'for a domain, ALTER DOMAIN … DROP CONSTRAINT … before the restore',
+    context: {...error.context, table: name},
+  });
 }
 
 export function stagedName({schema, table}: StoredTable, moves: Moves): string {
