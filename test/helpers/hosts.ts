@@ -19,7 +19,9 @@ export type HostWork = {
   database: string;
   /** Other hosts know it by this name. */
   name: string;
-  what: 'backup' | 'clean';
+  what: 'backup' | 'clean' | 'pin' | 'drop' | 'copy';
+  /** The store that is copied from. */
+  from?: string;
   /** Stop before this call of the store. */
   at?: number;
   /** How many times as fast its clocks are. */
@@ -45,8 +47,8 @@ export async function buildHosts(): Promise<{start: (work: HostWork) => WorkingH
     logLevel: 'silent',
   });
   return {
-    start: ({store, database, name, what, at = 0, speed = 1}) => {
-      const child = spawn(process.execPath, [script, store, database, name, String(speed), String(at), what], {
+    start: ({store, database, name, what, from = '', at = 0, speed = 1}) => {
+      const child = spawn(process.execPath, [script, store, database, name, String(speed), String(at), what, from], {
         stdio: ['ignore', 'pipe', 'pipe'],
       });
       const lines: string[] = [];

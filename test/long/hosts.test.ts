@@ -3,9 +3,9 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 import {afterAll, beforeAll, expect, onTestFinished, test} from 'vitest';
-import {createCollection, listBackups} from '../../src/collections/index.ts';
+import {type BackupName, copyCollection, createCollection, listBackups} from '../../src/collections/index.ts';
 import {buildHosts, type HostWork, type Outcome} from '../helpers/hosts.ts';
-import {inProcess} from '../helpers/in-process.ts';
+import {type Bench, inProcess} from '../helpers/in-process.ts';
 
 // Hosts that share a store, as real processes. Whatever one of them does, and whenever one of them is paused, nothing
 // that a backup needs may be removed as long as the backup exists.
@@ -78,26 +78,66 @@ async function openShared() {
       rmSync(store, {recursive: true, force: true});
       cpSync(kept, store, {recursive: true});
     },
-    /** Each backup that is listed is sound and complete. @param states what one that was made meanwhile may contain */
-    expectAllSound: async (context: string, states: readonly unknown[][] = [rows()]) => {
-      const listed = await bench.vault((vault) => listBackups(vault, 'c'));
-      expect(listed.length, context).toBeGreaterThanOrEqual(2);
-      expect(
-        listed.filter(({error}) => error !== undefined),
-        context,
-      ).toEqual([]);
-      await bench.verify('c');
-      for (const {name} of listed) {
-        const target = join(folder, 'restored.db');
-        rmSync(target, {force: true});
-        await bench.restore('c', target, name);
-        const restored = rows(target);
-        const wanted = contents.get(name);
-        if (wanted !== undefined) expect(restored, `${context}: ${name}`).toEqual(wanted);
-        else expect(states, `${context}: ${name}`).toContainEqual(restored);
-      }
-      return listed.map(({name}) => name as string);
+    expectAllSound: soundIn(bench, {folder, rows, contents}),
+    folder,
+    contents,
+    from: undefined,
+  };
+}
+
+type Facts = {folder: string; rows: (file?: string) => unknown[]; contents: ReadonlyMap<string, unknown[]>};
+
+/**
+ * @returns a check that each backup that is listed is sound and complete. `states`: what one that was made meanwhile
+ *   may contain
+ */
+function soundIn(bench: Bench, {folder, rows, contents}: Facts) {
+  return async (context: string, states: readonly unknown[][] = [rows()]) => {
+    const listed = await bench.vault((vault) => listBackups(vault, 'c'));
+    expect(listed.length, context).toBeGreaterThanOrEqual(2);
+    expect(
+      listed.filter(({error}) => error !== undefined),
+      context,
+    ).toEqual([]);
+    await bench.verify('c');
+    for (const {name} of listed) {
+      const target = join(folder, 'restored.db');
+      rmSync(target, {force: true});
+      await bench.restore('c', target, name);
+      const restored = rows(target);
+      const wanted = contents.get(name);
+      if (wanted !== undefined) expect(restored, `${context}: ${name}`).toEqual(wanted);
+      else expect(states, `${context}: ${name}`).toContainEqual(restored);
+    }
+    return listed.map(({name}) => name as string);
+  };
+}
+
+/** A store that has the oldest backup of another one. */
+async function targetOf({store: from, database, folder, rows, contents}: Awaited<ReturnType<typeof openShared>>) {
+  const [store, kept] = [join(folder, 'target'), join(folder, 'target-kept')];
+  const [oldest] = contents.keys();
+  const bench = inProcess({database, cluster: store});
+  const source = inProcess({database, cluster: from});
+  const tools = {signal: new AbortController().signal, progress: () => {}, notice: () => {}};
+  const request = {collection: 'c', storage: 'cluster' as const, operation: 'test'};
+  await bench.vault((to) =>
+    source.vault((opened) =>
+      copyCollection(
+        {...tools, nowMicros: () => Date.now() * 1000, from: opened, to},
+        {...request, backup: oldest as BackupName},
+      ),
+    ),
+  );
+  cpSync(store, kept, {recursive: true});
+  return {
+    store,
+    from,
+    fresh: () => {
+      rmSync(store, {recursive: true, force: true});
+      cpSync(kept, store, {recursive: true});
     },
+    expectAllSound: soundIn(bench, {folder, rows, contents}),
   };
 }
 
@@ -149,6 +189,48 @@ for (const paused of ['clean', 'backup'] as const) {
     }
     expect(seen.stopped).toBeGreaterThan(1);
     // Otherwise no pause was long enough to matter.
+    expect(seen.failed).toBeGreaterThan(0);
+  }, 600_000);
+}
+
+for (const paused of ['pin', 'drop', 'copy'] as const) {
+  test(`a ${paused} that another host takes for dead for ten minutes harms no backup`, async () => {
+    const shared = await openShared();
+    const {database, rows, putBack} = shared;
+    const states: unknown[][] = [rows()];
+    // What is copied to: of the three backups, only the oldest one.
+    const {store, from, fresh, expectAllSound} =
+      paused === 'copy' ? await targetOf(shared) : {...shared, fresh: putBack};
+    const first: HostWork = {store, database, name: 'first', what: paused, ...(from === undefined ? {} : {from})};
+    const second = {...first, name: 'second', speed: 40} as const;
+    await fresh();
+    const {calls} = await untilDone(first);
+    const seen = {stopped: 0, failed: 0};
+    for (let at = 1; at <= calls; at += Math.ceil(calls / pauses)) {
+      await fresh();
+      const context = `paused before call ${at} of ${calls}`;
+      const host = hosts.start({...first, at});
+      if (await host.stopped) seen.stopped += 1;
+      let made: string | undefined;
+      try {
+        shared.change();
+        states.push(rows());
+        if (paused === 'copy') await untilDone(second);
+        await untilDone({...second, what: 'clean'});
+        made = (await untilDone({...second, what: 'backup'})).backup;
+      } finally {
+        host.proceed();
+      }
+      const {error, backup: pinned} = await host.outcome;
+      if (error !== undefined) seen.failed += 1;
+      const listed = await expectAllSound(context, states);
+      expect(listed, context).toContain(made);
+      if (pinned !== undefined) expect(listed, context).toContain(pinned);
+      await untilDone({...second, name: 'third', what: 'clean'});
+      const left = await expectAllSound(`${context}, then cleaned`, states);
+      if (pinned !== undefined) expect(left, context).toContain(pinned);
+    }
+    expect(seen.stopped).toBeGreaterThan(1);
     expect(seen.failed).toBeGreaterThan(0);
   }, 600_000);
 }

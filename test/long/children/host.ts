@@ -1,14 +1,22 @@
 /**
- * node host.js STORE DATABASE NAME SPEED AT WHAT
+ * node host.js STORE DATABASE NAME SPEED AT WHAT [FROM]
  *
- * One piece of work on the collection c (WHAT: `backup` or `clean`) by a host called NAME, whose processes other hosts
+ * One piece of work on the collection c (WHAT: `backup`, `clean`, `pin` or `drop` of the oldest backup, `copy` from the
+ * store FROM) by a host called NAME, whose processes other hosts
  * cannot see. Its clocks and timers run SPEED times as fast. Right before the AT-th store call (0: never) it prints
  * `stopped` and stops itself (SIGSTOP); when it continues, its clocks show ten minutes more. It prints its outcome as
  * JSON.
  */
 
 import {writeSync} from 'node:fs';
-import {cleanUp, planBackup, takeBackup} from '../../../src/collections/index.ts';
+import {
+  cleanUp,
+  copyCollection,
+  listBackups,
+  pinBackup,
+  planBackup,
+  takeBackup,
+} from '../../../src/collections/index.ts';
 import {BkpError} from '../../../src/errors/index.ts';
 import {type Clock, systemClock} from '../../../src/lib/clock.ts';
 import {openSource} from '../../../src/sources/index.ts';
@@ -17,7 +25,7 @@ import {openVault} from '../../../src/vault/index.ts';
 import {beforeCall} from '../../helpers/crashing-store.ts';
 import type {Outcome} from '../../helpers/hosts.ts';
 
-const [root = '', path = '', name = '', speedText, at, what] = process.argv.slice(2);
+const [root = '', path = '', name = '', speedText, at, what, from = ''] = process.argv.slice(2);
 const speed = Number(speedText);
 let movedMs = 0;
 const clock: Clock = {
@@ -51,6 +59,20 @@ const tools = {
 async function work(): Promise<string | undefined> {
   if (what === 'clean') {
     await cleanUp(tools, `${name}/clean`, {collection: 'c'});
+    return undefined;
+  }
+  if (what === 'copy') {
+    const source = await openVault({store: await openDirectoryStore({root: from, create: false})});
+    const request = {collection: 'c', storage: 'cluster', operation: `${name}/copy`} as const;
+    await copyCollection({...tools, from: source, to: vault}, request);
+    source.close();
+    return undefined;
+  }
+  if (what === 'pin' || what === 'drop') {
+    const [oldest] = await listBackups(vault, 'c');
+    const drop = oldest!.name;
+    if (what === 'pin') return (await pinBackup(tools, {collection: 'c', point: drop})).backup;
+    await cleanUp(tools, `${name}/drop`, {collection: 'c', drop, readerOf: () => undefined});
     return undefined;
   }
   const source = await openSource({scheme: 'sqlite', path});
