@@ -2,7 +2,6 @@ import {constants} from 'node:fs';
 import {link, lstat, open, realpath, rename, rm, rmdir, stat} from 'node:fs/promises';
 import {dirname, join, resolve, sep} from 'node:path';
 import {BkpError, systemCode} from '../../errors/index.ts';
-import {type Clock, systemClock} from '../../lib/clock.ts';
 import {makeFolder, readFully, syncFolder} from '../../lib/files.ts';
 import {obstacleAt} from '../../lib/plain-file.ts';
 import {assertKey, assertPrefix} from '../key.ts';
@@ -36,8 +35,6 @@ export type DirectoryStoreOptions = {
   link?: Link;
   /** Replaces `readFully` in tests of failing disks. */
   read?: Read;
-  /** Decides which temporary files are old. Default: the system's. */
-  clock?: Pick<Clock, 'wallMs'>;
 };
 
 const unknownLayout: StoreLayout = {isObject: () => false, isFolder: () => false, objectsIn: () => undefined};
@@ -64,7 +61,7 @@ export async function openDirectoryStore(options: DirectoryStoreOptions): Promis
       throw directoryError(Object.assign(new Error(`${root} is a file`), {code: 'ENOTDIR'}), root, 'be opened');
     throw directoryError(error, root, 'be opened');
   }
-  return new DirectoryStore(root, {link, read: readFully, clock: systemClock, layout: unknownLayout, ...options});
+  return new DirectoryStore(root, {link, read: readFully, layout: unknownLayout, ...options});
 }
 
 class DirectoryStore implements Store {
@@ -73,20 +70,15 @@ class DirectoryStore implements Store {
   readonly #root: string;
   readonly #link: Link;
   readonly #read: Read;
-  readonly #clock: Pick<Clock, 'wallMs'>;
   readonly #layout: StoreLayout;
   readonly #spare: SpareRoom;
   /** Folders that were checked: they exist, are inside the root, and have no stale temporary files. */
   readonly #ready = new Set<string>();
 
-  constructor(
-    root: string,
-    {link, read, clock, layout}: Required<Pick<DirectoryStoreOptions, 'link' | 'read' | 'clock' | 'layout'>>,
-  ) {
+  constructor(root: string, {link, read, layout}: Required<Pick<DirectoryStoreOptions, 'link' | 'read' | 'layout'>>) {
     this.#root = root;
     this.#link = link;
     this.#read = read;
-    this.#clock = clock;
     this.#layout = layout;
     this.#spare = new SpareRoom(root);
     this.description = `fs::root=${root}`;
@@ -146,7 +138,7 @@ class DirectoryStore implements Store {
         next: 'remove the link, and use the folder that it leads to as the store',
       });
     }
-    await removeStaleTemporaries(folder, this.#clock.wallMs());
+    await removeStaleTemporaries(folder);
     this.#ready.add(folder);
   }
 

@@ -135,12 +135,23 @@ export async function exists(path: string): Promise<boolean> {
   }
 }
 
-/** Removes temporary files in `folder` that ended processes left behind. */
-export async function removeStaleTemporaries(folder: string, wallMs: number): Promise<void> {
-  for (const name of await readdir(folder)) {
-    if (!isTemporary(name) || name === spareName) continue;
-    const path = join(folder, name);
-    const facts = await stat(path).catch(() => undefined);
-    if (facts !== undefined && wallMs - facts.mtimeMs > staleAfterMs) await rm(path, {force: true});
+/**
+ * Removes temporary files in `folder` that ended processes left behind. As with claims, both times come from the file
+ * system's clock: a host whose own clock is ahead by a day would remove what others are writing.
+ */
+export async function removeStaleTemporaries(folder: string): Promise<void> {
+  const found = (await readdir(folder)).filter((name) => isTemporary(name) && name !== spareName);
+  if (found.length === 0) return;
+  const fresh = temporaryName(folder);
+  try {
+    await (await open(fresh, 'wx', 0o600)).close();
+    const now = await stat(fresh);
+    for (const name of found) {
+      const path = join(folder, name);
+      const facts = await stat(path).catch(() => undefined);
+      if (facts !== undefined && now.mtimeMs - facts.mtimeMs > staleAfterMs) await rm(path, {force: true});
+    }
+  } finally {
+    await rm(fresh, {force: true});
   }
 }

@@ -13,7 +13,7 @@ import {
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {promisify} from 'node:util';
-import {afterEach, beforeEach, describe, expect, test} from 'vitest';
+import {afterEach, beforeEach, describe, expect, onTestFinished, test, vi} from 'vitest';
 import {openDirectoryStore, probeDirectory} from '../../../src/stores/index.ts';
 import {vaultLayout} from '../../../src/vault/index.ts';
 import {storeContract} from '../contract.ts';
@@ -72,6 +72,16 @@ test('temporary files are never listed, and a write removes old ones from its fo
   const listed = [];
   for await (const {key} of store.list('')) listed.push(key);
   expect(listed).toEqual([]);
+  await store.put('a/b', Buffer.from('1'));
+  expect(files(folder)).toEqual(['a', 'a/.bkp#2.00', 'a/b']);
+});
+
+test('a host whose clock is days ahead does not remove what another one is writing', async () => {
+  mkdirSync(join(folder, 'a'));
+  writeFileSync(join(folder, 'a', '.bkp#2.00'), 'half');
+  vi.useFakeTimers({toFake: ['Date'], now: Date.now() + 3 * 86_400_000});
+  onTestFinished(() => void vi.useRealTimers());
+  const store = await openDirectoryStore({root: folder, create: false});
   await store.put('a/b', Buffer.from('1'));
   expect(files(folder)).toEqual(['a', 'a/.bkp#2.00', 'a/b']);
 });
