@@ -19,6 +19,11 @@ export async function leftBehindOf(connection: Connection): Promise<readonly str
     UNION ALL SELECT 'tables with partitions on another server', ${qualified('root.oid')}
       FROM pg_class f, LATERAL (SELECT pg_partition_root(f.oid) AS oid) root
       WHERE f.relkind = 'f' AND f.relispartition AND ${user('f.relnamespace')}
+    UNION ALL SELECT 'access methods of tables', ${qualified('own.oid')} || ' (' || a.amname || ')'
+      FROM pg_class own JOIN pg_am a ON a.oid = own.relam
+      WHERE own.relkind IN ('r', 'p', 'm') AND a.amname <> 'heap' AND ${user('own.relnamespace')}
+    UNION ALL SELECT 'tablespaces of tables and indexes', ${qualified('own.oid')} || ' (' || s.spcname || ')'
+      FROM pg_class own JOIN pg_tablespace s ON s.oid = own.reltablespace WHERE ${user('own.relnamespace')}
     UNION ALL SELECT 'large objects', NULL FROM (SELECT FROM pg_largeobject_metadata LIMIT 1) l
     ORDER BY 1, 2`);
   const kinds = new Map<string, string[]>();
