@@ -114,6 +114,8 @@ test('only RawFile opens a source beside SQLite; other files that open any have 
       ),
     );
   expect(opening.sort()).toEqual([
+    // A journal beside another name of the file: SQLite locks none.
+    'engine/other-names.ts',
     'engine/raw-file.ts',
     'file/restored.ts',
     'file/target.ts',
