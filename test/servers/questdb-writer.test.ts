@@ -111,11 +111,14 @@ const tables = ['storm', 'storm_direct'] as const;
 class Storm {
   readonly #server: QuestDbServer;
   readonly #acknowledged = new Map<string, number>();
+  readonly #isApart: boolean;
   #isStopped = false;
   #done: Promise<unknown> | undefined;
 
-  constructor(server: QuestDbServer) {
+  /** @param options.isApart no two rows have the same timestamp */
+  constructor(server: QuestDbServer, {isApart = false} = {}) {
     this.#server = server;
+    this.#isApart = isApart;
   }
 
   start(): void {
@@ -146,9 +149,11 @@ class Storm {
       // Most rows of a batch are in order; some are up to a few days late.
       const late =
         lateMicros === 0 ? '0L' : `CASE WHEN x % 3 = 0 THEN (x * 7919 * 1000003 % ${lateMicros}) ELSE 0L END`;
+      const micros = `1704067200000000L + ${n} * ${Math.ceil(40_000_000 / rows)}L - ${late}`;
+      const ts = this.#isApart ? `((${micros}) / ${2 ** 26}L * ${2 ** 26}L + ${n} * 8L + ${writer})` : `(${micros})`;
       await this.#server.sql(
         `INSERT INTO ${table} (ts, w, n, s, rare, note, price)
-         SELECT (1704067200000000L + ${n} * ${Math.ceil(40_000_000 / rows)}L - ${late})::TIMESTAMP, ${writer}, ${n},
+         SELECT ${ts}::TIMESTAMP, ${writer}, ${n},
            CASE WHEN ${n} % 11 = 0 THEN
              NULL ELSE 's' || (${n} % 37) END, 'r${writer}-' || (${n} / 5), 'note ' || ${n}, ${n} * 0.5
          FROM long_sequence(${rows})`,
@@ -217,13 +222,18 @@ async function expectWhole(server: QuestDbServer, before: Map<string, number>): 
 }
 
 test.each([
-  ['', {}],
-  [', with partitions that late rows split', {QDB_CAIRO_O3_PARTITION_SPLIT_MIN_SIZE: '8192'}],
-])('a slow backup during a storm of writers is consistent%s', async (_, env) => {
+  {title: '', env: {}, isApart: false},
+  // Where rows share a timestamp, a backup that reads a partition after its split is refused.
+  {
+    title: ', with partitions that late rows split',
+    env: {QDB_CAIRO_O3_PARTITION_SPLIT_MIN_SIZE: '8192'},
+    isApart: true,
+  },
+])('a slow backup during a storm of writers is consistent$title', async ({env, isApart}) => {
   const server = await stormed(env);
-  const storm = new Storm(server);
+  const storm = new Storm(server, {isApart});
   storm.start();
-  let root: string | undefined;
+  let root: string;
   let before: Map<string, number>;
   try {
     await pause(5000);
@@ -232,16 +242,10 @@ test.each([
     root = await copySlowly(server, async (step) => {
       if (step !== 'file') await pause(4000);
       else if (++files % 10 === 0) await pause(200);
-    }).catch((error: Error) => {
-      // The rows of a storm share timestamps, so a backup beside splits may be refused.
-      if (!('QDB_CAIRO_O3_PARTITION_SPLIT_MIN_SIZE' in env && /may have been overwritten/.test(error.message)))
-        throw error;
-      return undefined;
     });
   } finally {
     await storm.stop();
   }
-  if (root === undefined) return;
   const restored = await start({}, root);
   await restored.applied();
   await expectWhole(restored, before);

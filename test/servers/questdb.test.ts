@@ -222,7 +222,7 @@ test('rows that the server overwrites during a backup fail it, and late rows tha
   await splitting.sql('CREATE TABLE p (ts TIMESTAMP, n LONG) TIMESTAMP(ts) PARTITION BY DAY WAL');
   await splitting.sql("INSERT INTO p SELECT timestamp_sequence('2024-01-01', 1000000L), x FROM long_sequence(1000)");
   await splitting.applied();
-  /** The bytes of the first partition before and after the statements, and the result of the backup. */
+  /** Whether a backup that reads files before and after the statements is good, and one that reads them before only. */
   const during = async (...statements: string[]) => {
     const frozen = await splits.freeze(freezeOptions);
     try {
@@ -234,14 +234,14 @@ test('rows that the server overwrites during a backup fail it, and late rows tha
         await splitting.sql(statement);
         await splitting.applied();
       }
-      const isSame = (await hashOf(frozen, rows)) === before;
-      return {
-        isSame,
-        outcome: await frozen.confirm().then(
+      const confirmed = () =>
+        frozen.confirm().then(
           () => 'good',
           (error: unknown) => error,
-        ),
-      };
+        );
+      expect(await confirmed(), 'what was read before').toBe('good');
+      const isSame = (await hashOf(frozen, rows)) === before;
+      return {isSame, outcome: await confirmed()};
     } finally {
       await frozen.release();
     }

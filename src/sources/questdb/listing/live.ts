@@ -9,7 +9,7 @@ import type {Processes} from '../server/holder.ts';
 import {type QuestDbHttp, serverVersion} from '../server/http.ts';
 import {pathOfOwnRoot} from '../server/own-root.ts';
 import {forgottenTables} from './forgotten-tables.ts';
-import {requireKeptRows} from './kept-rows.ts';
+import {KeptRows, leastSplitBytes} from './kept-rows.ts';
 import {leftOut, suspendedTables} from './left-out.ts';
 import {type Listing, listFolder, missingFile} from './list-file.ts';
 import type {ListedFile} from './listed-file.ts';
@@ -49,13 +49,14 @@ export async function freezeLive(
       stamp: stamper(startedAtMicros, {boot: bootId(), certain, isLive: true}),
       isSettled: settled(startedAtMicros),
     };
+    const kept = new KeptRows(listing, tables, {leastSplitBytes: await leastSplitBytes(http), recordsWrites: certain});
     return new Moment({
       root,
       takenAtMicros: checkpoint.startedAtMicros,
       facts: databaseFacts(version, tables, missing),
-      list: () => listMoment(listing, tables),
+      list: () => listMoment(listing, tables, kept),
       confirm: async () => {
-        await requireKeptRows(listing, tables, {http, recordsWrites: certain});
+        await kept.require();
         await checkpoint.confirm();
       },
       release: () => checkpoint.release(),
@@ -66,14 +67,16 @@ export async function freezeLive(
   }
 }
 
-async function listMoment(listing: Listing, tables: readonly TableState[]): Promise<ListedFile[]> {
+async function listMoment(listing: Listing, tables: readonly TableState[], kept: KeptRows): Promise<ListedFile[]> {
   const files = [
     ...(await listCheckpoint(listing, tables)),
     ...listBeside(listing, (name) => !name.startsWith('tables.d.')),
   ];
   const turns = new Turns();
   for (const table of tables) {
-    for (const file of await listTable(listing, table)) files.push(file);
+    for (const file of await listTable(listing, table)) {
+      files.push({...file, check: file.check ?? (() => kept.wasRead(file.path))});
+    }
     await turns.next();
   }
   return files;
