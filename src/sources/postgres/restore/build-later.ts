@@ -6,6 +6,7 @@ import {setSortMemory} from './build.ts';
 import {forNewRows, isCheckFault, isOfDomain, isOfNulls, kindOf} from './checks.ts';
 import {isOfStatement, onSomePath} from './later.ts';
 import type {LeftOut, MissingContent} from './left-out.ts';
+import {isJoin} from './living-parents.ts';
 import {pairOf, type StoredTable} from './stored.ts';
 
 /** Builds what looks at other tables, which have their names and rows now. */
@@ -25,6 +26,11 @@ export async function buildLater(
       // A partition's index has nothing to join if the one of its table was left out.
       if ((isIndex(sql) && !isAboutNames(error)) || isAttachment(sql)) {
         missing?.({name: indexOf(sql, target), why: `${serverWords(error)}; ${oneLine(sql)} tries again`});
+        return;
+      }
+      if (isJoin(sql)) {
+        const name = `the inheritance of ${target.name}`;
+        missing?.({name, why: `${serverWords(error)}; ${oneLine(sql)} tries again`});
         return;
       }
       if (isCheckFault(error)) {

@@ -18,6 +18,7 @@ import {HeldDomains} from './held-domains.ts';
 import {fillLate, type LateRows} from './late-rows.ts';
 import {forgetLater, laterIn, onSomePath} from './later.ts';
 import {isGrant, type LeftOut, type MissingContent} from './left-out.ts';
+import {isJoin} from './living-parents.ts';
 import {forgetMade, madeIn} from './made.ts';
 import {requireFreeNames} from './obstacles.ts';
 import {createShared} from './shared.ts';
@@ -141,8 +142,7 @@ export async function publishInTransaction(
   await connection.run('SET LOCAL row_security = off');
   const steps = later
     .filter(({sql}) => !isAnalysis(sql))
-    // What they are about may have been left for the end after them.
-    .toSorted((a, b) => Number(isComment(a.sql)) - Number(isComment(b.sql)))
+    .toSorted((a, b) => orderOf(a.sql) - orderOf(b.sql))
     .map(({name, sql}) => {
       const table = tables.find((one) => one.name === name)!;
       return {target: targetOf(table), sql: published(withNewName(sql, table, targetOf(table)))};
@@ -207,6 +207,9 @@ function isOfOwner({table: {owner, partitionOwners = []}, sql}: TableStatement):
   const revoked = [...sql.matchAll(/^REVOKE .*? FROM ("(?:[^"]|"")*"|[^\s";]+);$/gmsu)].map(([, role]) => role!);
   return revoked.some((role) => [owner, ...partitionOwners].includes(unquoted(role)));
 }
+
+/** What others are about, or need, may have been left for the end after them: constraints, for which parents ask. */
+const orderOf = (sql: string) => (isComment(sql) ? 2 : isJoin(sql) ? 1 : 0);
 
 /** It says who may read which rows, and needs no constraint and no index. */
 const isAccess = ({sql}: TableStatement) =>

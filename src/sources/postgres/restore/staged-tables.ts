@@ -2,7 +2,7 @@ import {createHash} from 'node:crypto';
 import type {DatabaseFacts, MergeMode, SchemaObject, TableName, TableSchema} from '../../source.ts';
 import {onlyOf} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
-import {unquoted} from '../connection/quote.ts';
+import {qualified, unquoted} from '../connection/quote.ts';
 import {fixSettings} from '../connection/session.ts';
 import {LookingFunctions} from '../schema/looking-functions.ts';
 import {type Moves, movedKeys, moveKey, rewrite} from '../schema/rewrite.ts';
@@ -28,6 +28,7 @@ import {typesThatHold} from './held-domains.ts';
 import {generatedColumns, keepLate} from './late-rows.ts';
 import {createLater, recordLater, runOrLeave} from './later.ts';
 import {LeftOut} from './left-out.ts';
+import {join, leave, livingParents} from './living-parents.ts';
 import {madeIn, recordMade} from './made.ts';
 import {olderNotice, olderServer, refusedByOlder} from './older-server.ts';
 import {type Limits, newNames, type PublishOptions, type TableStatement} from './publish.ts';
@@ -166,6 +167,7 @@ export class StagedTables {
       await this.#looking?.readDepends(connection);
       const domains = domainsIn(drops);
       const oids = await this.#oids();
+      await this.#leaveLivingParents(oids);
       await this.#dropChecks(oids);
       await this.#keepLate(oids, domains);
       await this.#dropDomainChecks(oids, domains);
@@ -203,6 +205,18 @@ export class StagedTables {
     // A function has its arguments behind its name.
     const others = this.after.map(({name}) => unquoted(/^"(?:[^"]|"")*"|^[^(]*/u.exec(name)![0]));
     this.#looking = await LookingFunctions.read(this.#connection, [...tables, ...others]);
+  }
+
+  /** Otherwise queries of a living table would have rows of a staged one that inherits from it. */
+  async #leaveLivingParents(oids: readonly number[]): Promise<void> {
+    const loads = [...this.loads.values()];
+    for (const {oid, parent} of await livingParents(this.#connection, oids)) {
+      const {name, table} = loads[oids.indexOf(oid)]!;
+      await this.#connection.run(leave(name, parent));
+      if (this.#mode !== undefined) continue;
+      const sql = join(qualified(table.schema, table.table), parent);
+      await recordLater(this.#connection, this.firstSchema, {name: table.name, sql});
+    }
   }
 
   /** They come back when all tables have their rows. Living tables have theirs. */
