@@ -19,12 +19,18 @@ export async function removeManifests(
 }
 
 /** Removes the data that no manifest needs any more. @returns the bytes that became free in the store */
-export async function freeSpace({signal, progress, notice}: RemovalTools, collector: VaultCollector): Promise<number> {
-  signal.throwIfAborted();
-  const {freedBytes, retained} = await collector.execute(await collector.plan({signal}), {
-    signal,
-    progress: (itemsDone, itemsTotal) => progress({phase: 'Freeing space', bytesDone: 0, itemsDone, itemsTotal}),
-  });
-  if (retained !== undefined) notice(retainedNotice(retained));
-  return freedBytes;
+export async function freeSpace(tools: RemovalTools, collector: VaultCollector): Promise<number> {
+  const {signal, progress, notice} = tools;
+  try {
+    signal.throwIfAborted();
+    const {freedBytes, retained} = await collector.execute(await collector.plan({signal}), {
+      signal,
+      progress: (itemsDone, itemsTotal) => progress({phase: 'Freeing space', bytesDone: 0, itemsDone, itemsTotal}),
+    });
+    if (retained !== undefined) notice(retainedNotice(retained));
+    return freedBytes;
+  } catch (error) {
+    if (signal.aborted) notice('the backups are removed already; the next cleanup frees the rest of their space');
+    throw error;
+  }
 }

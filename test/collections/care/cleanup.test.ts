@@ -86,6 +86,30 @@ test('a cleanup of locked objects reports until when they stay, and the collecti
   vault.close();
 });
 
+test('a cleanup that is cancelled when backups are gone says so, and the next one frees their space', async () => {
+  const {store, keys} = locking(() => false);
+  const vault = await dropped(store);
+  const cancel = new AbortController();
+  const notices: string[] = [];
+  const cancelled = cleanUp(
+    {
+      ...tools,
+      vault,
+      signal: cancel.signal,
+      progress: ({phase}) => {
+        if (phase === 'Removing backups') cancel.abort(new Error('cancelled'));
+      },
+      notice: (text) => notices.push(text),
+    },
+    'cleanup/1',
+  );
+  await expect(cancelled).rejects.toThrow('cancelled');
+  expect(keys()).toEqual([]);
+  expect(notices).toEqual(['the backups are removed already; the next cleanup frees the rest of their space']);
+  expect((await cleanUp({...tools, vault}, 'cleanup/2')).freedBytes).toBeGreaterThan(0);
+  vault.close();
+});
+
 test('a definition that records the drop is removed only after all older ones', async () => {
   const {store, state, keys} = locking((key) => key === definition(1));
   const vault = await dropped(store);
