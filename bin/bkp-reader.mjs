@@ -1513,7 +1513,11 @@ SET xmloption = content;
     const {definition} = schema;
     const name = `${ident(definition.schema)}.${ident(definition.table)}`;
     const only = definition.kind === 'partitioned' ? name : `ONLY ${name}`;
-    const {into, keys, sameKey} = columnsOf(definition, name, write);
+    const {list, keys, sameKey} = columnsOf(definition, name, write);
+    // What a table computes is in its rows, which are put together beside it: the table may compute other values.
+    const isComputed = (definition.computed ?? []).length > 0;
+    const place = isComputed ? 'pg_temp.bkp_rows' : only;
+    const into = `${isComputed ? place : name}${list === '' ? '' : ` (${list})`}`;
     const copy = (into, segments) => {
       for (const bytes of segmentsOf(chunks, streams, segments)) {
         write(`COPY ${into} FROM STDIN;\n`);
@@ -1521,17 +1525,19 @@ SET xmloption = content;
         write('\\.\n');
       }
     };
+    if (isComputed) write(`CREATE TEMP TABLE bkp_rows AS SELECT ${list} FROM ${name} WHERE false;\n`);
     for (const layer of layers) {
       if (layer.kind === 'delta') {
         write(`CREATE TEMP TABLE bkp_keys AS SELECT ${keys} FROM ${name} WHERE false;\n`);
         copy('bkp_keys', layer.keyData);
         write(`SET search_path = pg_catalog, public;
-DELETE FROM ${only} AS t USING bkp_keys AS k WHERE ${sameKey};
+DELETE FROM ${place} AS t USING bkp_keys AS k WHERE ${sameKey};
 SET search_path = ''; DROP TABLE pg_temp.bkp_keys;
 `);
         copy(into, layer.rowData);
       } else copy(into, layer.data);
     }
+    if (isComputed) run(fromRows({definition, name, only, list}));
     say(`table ${schema.name}`);
   }
   for (const sequence of sequences) {
@@ -1561,14 +1567,28 @@ SET search_path = ''; DROP TABLE pg_temp.bkp_keys;
 function columnsOf({columns, key = []}, name, write) {
   if (columns === undefined) {
     write(askForColumns(name));
-    return {into: `${name} (:columns)`, keys: ':key_columns', sameKey: ':same_key'};
+    return {list: ':columns', keys: ':key_columns', sameKey: ':same_key'};
   }
-  const list = columns.map((column) => ident(column.split('\0')[0])).join(', ');
   return {
-    into: list === '' ? name : `${name} (${list})`,
+    list: columns.map((column) => ident(column.split('\0')[0])).join(', '),
     keys: key.map(ident).join(', '),
     sameKey: key.map((column) => `t.${ident(column)} = k.${ident(column)}`).join(' AND '),
   };
+}
+
+/** From the rows with the values of the backup: the table computes its columns, and a warning says if they differ. */
+function fromRows({definition, name, only, list}) {
+  const names = definition.columns.map((column) => column.split('\0')[0]);
+  const plain = names.filter((column) => !definition.computed.includes(column)).map(ident);
+  const into = plain.length === 0 ? name : `${name} (${plain.join(', ')})`;
+  const sum = `pg_catalog.sum(pg_catalog.hashtextextended(ROW(${list})::text COLLATE "C", 0)::numeric)`;
+  const differs = `(SELECT ${sum} FROM ${only}) IS DISTINCT FROM (SELECT ${sum} FROM pg_temp.bkp_rows)`;
+  const warning = literal(`${name} computes other values than it had in the backup`);
+  return [
+    `INSERT INTO ${into} OVERRIDING SYSTEM VALUE SELECT ${plain.join(', ')} FROM pg_temp.bkp_rows`,
+    `DO ${literal(`BEGIN IF ${differs} THEN RAISE WARNING USING MESSAGE = ${warning}; END IF; END`)}`,
+    'DROP TABLE pg_temp.bkp_rows',
+  ];
 }
 
 /** The columns of rows: those of the key in its order, then the others. Generated ones are computed by the table. */

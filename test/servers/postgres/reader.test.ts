@@ -61,8 +61,11 @@ const entangled = `CREATE TABLE p (id int PRIMARY KEY, a text);
   CREATE TABLE bare (); INSERT INTO bare DEFAULT VALUES;
   CREATE FUNCTION twice(p) RETURNS int IMMUTABLE BEGIN ATOMIC SELECT ($1).id * 2; END;
   CREATE TABLE u (id int PRIMARY KEY, x p, y int CHECK (y = twice(x)));
-  INSERT INTO u VALUES (1, ROW (3, 'c', NULL, NULL), 6)`;
-const tables = ['p', 't', 'bare', 'u'];
+  INSERT INTO u VALUES (1, ROW (3, 'c', NULL, NULL), 6);
+  CREATE FUNCTION half(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1 / 2';
+  CREATE TABLE g (id int, half int GENERATED ALWAYS AS (half(id)) STORED, v text, PRIMARY KEY (half, id));
+  INSERT INTO g (id, v) SELECT g, 'v' || g FROM generate_series(1, 9) g`;
+const tables = ['p', 't', 'bare', 'u', 'g'];
 const values = (table: string) => `(SELECT to_jsonb(t) FROM ONLY ${table} t ORDER BY to_jsonb(t))`;
 
 test('scripts bring values into their columns, and functions where tables need them', async () => {
@@ -80,7 +83,8 @@ test('scripts bring values into their columns, and functions where tables need t
     await expectRestored(byReader);
     await done('export', 'c', byExport);
     await expectRestored(byExport);
-    await database.exec("UPDATE t SET own = 'new', b = 'other' WHERE id < 4; DELETE FROM t WHERE id = 9");
+    await database.exec(`UPDATE t SET own = 'new', b = 'other' WHERE id < 4; DELETE FROM t WHERE id = 9;
+      UPDATE g SET id = id + 10 WHERE id < 4; DELETE FROM g WHERE id = 9`);
     await done('sql', '--wait', 'BACKUP c INCREMENTAL');
   }
 });
