@@ -4,6 +4,7 @@ import {join} from 'node:path';
 import {setTimeout as pause} from 'node:timers/promises';
 import {expect, onTestFinished, test} from 'vitest';
 import {openQuestDbSource} from '../../src/sources/questdb/index.ts';
+import {settleMicros} from '../../src/sources/questdb/listing/stamp.ts';
 import {copyDatabase} from './questdb-copy.ts';
 import {type Cell, QuestDbServer} from './questdb-server.ts';
 
@@ -61,7 +62,7 @@ test.each(versions)('a copy from $name can be restored', async ({version, env = 
   if (!lacks.includes('parquet')) await server.sql("ALTER TABLE direct CONVERT PARTITION TO PARQUET LIST '2024-01-01'");
   await server.applied();
   // Files written a moment ago may still change: see docs/questdb.md about indexes next to Parquet.
-  await pause(100);
+  await pause(settleMicros / 1000 + 100);
   const questions = [
     ...['logged', 'direct'].flatMap((table) => [
       `SELECT count(), sum(n), max(v) FROM ${table}`,
