@@ -14,7 +14,6 @@ import {
 } from '../../collections/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {formatCount} from '../../lib/figures.ts';
-import type {TableSource} from '../../sources/index.ts';
 import {collectionName, type Members, type Setting, tableName} from '../../sql/index.ts';
 import type {Vault} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
@@ -40,8 +39,9 @@ export async function createStatement(
   await requireCollectionsAt(place);
   const members = membersOf(statement.members);
   const notices = await staysBehind({deps, place}, name, members);
-  if (members?.kind === 'tables') notices.push(...(await notYet({deps, place}, members.tables)));
-  if (isIncremental(settings)) notices.push(...(await takenWhole({deps, place}, members)));
+  notices.push(
+    ...(await whatBackupsMeet({deps, place}, members, {isIncremental: isIncremental(settings), areNew: true})),
+  );
   const created = await withVault({deps, place}, {create: true}, (vault) =>
     createCollection(defineTools(deps, vault), {name, members, settings, ifNotExists: statement.ifNotExists}),
   );
@@ -76,20 +76,22 @@ async function staysBehind(at: AtPlace, name: string, chosen: CollectionMembers 
 const isIncremental = (settings: readonly Setting[]) =>
   settings.some(({key, value}) => key === 'INCREMENTAL_BACKUP_ENABLED' && value === 'true');
 
-async function takenWhole(at: AtPlace, members: CollectionMembers | undefined): Promise<readonly string[]> {
-  return members === undefined ? [] : fromSource(at, (source) => wholeTables({members}, source));
-}
-
-function notYet(at: AtPlace, tables: readonly string[]): Promise<readonly string[]> {
-  return fromSource(at, (source) => missingTables(tables, source));
-}
-
-async function fromSource(
+/**
+ * Tables that no backup will find, and those that increments cannot follow.
+ * @param options.areNew the tables were not named before
+ */
+async function whatBackupsMeet(
   {deps, place}: AtPlace,
-  ask: (source: TableSource) => Promise<readonly string[]>,
+  members: CollectionMembers | undefined,
+  {isIncremental, areNew}: {isIncremental: boolean; areNew: boolean},
 ): Promise<readonly string[]> {
+  const named = areNew && members?.kind === 'tables' ? members.tables : [];
+  if (members === undefined || (named.length === 0 && !isIncremental)) return [];
   try {
-    return await withSource(deps, place, ask);
+    return await withSource(deps, place, async (source) => [
+      ...(await missingTables(named, source)),
+      ...(isIncremental ? await wholeTables({members}, source) : []),
+    ]);
   } catch (error) {
     if (error instanceof BkpError) return [];
     throw error;
@@ -113,11 +115,11 @@ export async function alterStatement(deps: Deps, statement: StatementOf<'alter-c
   const added = statement.actions.flatMap((action) => (action.kind === 'add-table' ? [tableName(action.table)] : []));
   const notices = await unlessRun(deps, set);
   if (added.length > 0 && after.members.kind === 'tables') {
-    notices.push(...(await notYet(at, added)));
-    if (after.settings.incremental) notices.push(...(await takenWhole(at, {kind: 'tables', tables: added})));
+    const {incremental: isIncremental} = after.settings;
+    notices.push(...(await whatBackupsMeet(at, {kind: 'tables', tables: added}, {isIncremental, areNew: true})));
   }
   if (!before.settings.incremental && after.settings.incremental)
-    notices.push(...(await takenWhole(at, after.members)));
+    notices.push(...(await whatBackupsMeet(at, after.members, {isIncremental: true, areNew: false})));
   if (!before.settings.incremental || after.settings.incremental) return {notices};
   return {notices: [...noticesOf(await untrack(at, after.id)), ...notices]};
 }
