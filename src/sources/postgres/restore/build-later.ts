@@ -24,13 +24,8 @@ export async function buildLater(
     await onSomePath(connection, searchPath, () => connection.run(sql)).catch(async (error: unknown) => {
       if (!isOfStatement(error)) throw error;
       // A partition's index has nothing to join if the one of its table was left out.
-      if ((isIndex(sql) && !isAboutNames(error)) || isAttachment(sql)) {
-        missing?.({name: indexOf(sql, target), why: `${serverWords(error)}; ${oneLine(sql)} tries again`});
-        return;
-      }
-      if (isJoin(sql)) {
-        const name = `the inheritance of ${target.name}`;
-        missing?.({name, why: `${serverWords(error)}; ${oneLine(sql)} tries again`});
+      if ((isIndex(sql) && !isAboutNames(error)) || isAttachment(sql) || isJoin(sql)) {
+        missing?.({name: partOf(sql, target), why: `${serverWords(error)}; ${oneLine(sql)} tries again`});
         return;
       }
       if (isCheckFault(error)) {
@@ -63,7 +58,9 @@ const isIndex = (sql: string) => indexing.test(sql);
 
 const isAttachment = (sql: string) => sql.startsWith('ALTER INDEX ');
 
-function indexOf(sql: string, target: StoredTable): string {
+/** What the table lacks without the statement. */
+function partOf(sql: string, target: StoredTable): string {
+  if (isJoin(sql)) return `the inheritance of ${target.name}`;
   if (isAttachment(sql)) return `the place of an index of a partition of ${target.name}`;
   const name = unquoted(creating.exec(sql)?.[2] ?? '');
   return `the ${sql.startsWith('CREATE ') ? 'index' : 'constraint'} ${name} of ${target.name}`;

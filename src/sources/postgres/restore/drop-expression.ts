@@ -1,6 +1,7 @@
 import type {Connection, Row} from '../connection/connection.ts';
 import {quoteIdent} from '../connection/quote.ts';
 import {workOrLeave} from './later.ts';
+import {join, leave} from './living-parents.ts';
 
 /**
  * Makes a generated column a plain one, in a table from which no other one inherits it and in all that do.
@@ -21,7 +22,7 @@ export async function dropExpression(connection: Connection, table: string, colu
   );
   const alter = async ([parent, child, bound]: Row, how: 'leave' | 'join') => {
     const leaves = how === 'leave';
-    const inherits = `ALTER TABLE ${child} ${leaves ? 'NO ' : ''}INHERIT ${parent}`;
+    const inherits = (leaves ? leave : join)(child!, parent!);
     const belongs = `ALTER TABLE ${parent} ${leaves ? 'DETACH' : 'ATTACH'} PARTITION ${child} ${leaves ? '' : bound}`;
     await connection.run(bound === null ? inherits : belongs);
   };

@@ -47,6 +47,10 @@ export async function namesIn(connection: Connection, table: string): Promise<Re
 
 const valuesOf = (columns: readonly TypedColumn[]) => columns.map(({value}) => value).join(', ');
 
+/** An aggregate that is the same for the same rows in any order. @param values expressions of one row */
+export const sumOf = (values: string) =>
+  `pg_catalog.sum(pg_catalog.hashtextextended(ROW(${values})::text COLLATE "C", 0)::numeric)`;
+
 /** @param from qualified and quoted, as `into` */
 export function insertion(into: string, columns: readonly TypedColumn[], from: string): string {
   const list = columns.length === 0 ? '' : `(${columnList(columns)})`;
@@ -101,8 +105,6 @@ export async function requireSameValues(
   const keyed = from.columns.filter((column) => key.has(column.name));
   // What a value belongs to.
   const row = keyed.length > 0 && keyed.every((column) => !names.has(column.name)) ? keyed : plain;
-  const sumOf = (values: string) =>
-    `pg_catalog.sum(pg_catalog.hashtextextended(ROW(${values})::text COLLATE "C", 0)::numeric)`;
   const wanted = computed.map((column) => sumOf(valuesOf([...row, column])));
   const found = computed.map((column) => sumOf(columnList([...row, column])));
   const list = columnList(from.columns);

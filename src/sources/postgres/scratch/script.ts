@@ -11,6 +11,7 @@ import {
   sharedObjects,
   storedTables,
 } from '../restore/stored.ts';
+import {sumOf} from '../restore/typed-rows.ts';
 
 /** The rows of the tables; `lines` without their ends. */
 type Rows = {
@@ -76,8 +77,8 @@ function* rowsOf({name, schema, table, kind, computed}: StoredTable, rows: Rows)
   const plain = columns.filter((column) => !isComputed.has(column)).map(quoteIdent);
   const target = plain.length === 0 ? own : `${own} (${plain.join(', ')})`;
   yield `INSERT INTO ${target} OVERRIDING SYSTEM VALUE SELECT ${plain.join(', ')} FROM ${into};\n\n`;
-  const sum = `pg_catalog.sum(pg_catalog.hashtextextended(ROW(${list})::text COLLATE "C", 0)::numeric)`;
-  const found = `(SELECT ${sum} FROM ${onlyOf(kind)}${own}) IS DISTINCT FROM (SELECT ${sum} FROM ${into})`;
+  const sum = `SELECT ${sumOf(list)} FROM`;
+  const found = `(${sum} ${onlyOf(kind)}${own}) IS DISTINCT FROM (${sum} ${into})`;
   const warning = quoteText(`${name} computes other values than it had in the backup`);
   yield `DO ${quoteBody(`BEGIN IF ${found} THEN RAISE WARNING USING MESSAGE =${warning}; END IF; END`)};\n\n`;
   yield `DROP TABLE ${into};\n\n`;
