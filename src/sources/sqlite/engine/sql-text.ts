@@ -85,25 +85,27 @@ export function wordsIn(sql: string): ReadonlySet<string> {
  */
 export function withTextLiterals(sql: string, names: Iterable<string>): string {
   const known = new Set([...names].map(foldName));
-  let result = '';
-  let end = 0;
-  for (const token of tokens(sql)) {
-    const name = token.text.startsWith('"') ? unquoted(token.text) : undefined;
-    result +=
-      sql.slice(end, token.start) + (name === undefined || known.has(foldName(name)) ? token.text : quoteText(name));
-    end = token.end;
-  }
-  return result + sql.slice(end);
+  return replacedIn(sql, ({text}) => {
+    const name = text.startsWith('"') ? unquoted(text) : undefined;
+    return name === undefined || known.has(foldName(name)) ? text : quoteText(name);
+  });
 }
 
 /** Replaces the table before the point in `table.column`. */
 export function withQualifier(sql: string, table: string, qualifier: string): string {
+  return replacedIn(sql, ({text}, next) => {
+    const isTable = next?.text === '.' && foldName(unquoted(text)) === foldName(table);
+    return isTable ? qualifier : text;
+  });
+}
+
+/** The text with other tokens, and between them what was there. */
+function replacedIn(sql: string, replaced: (token: Token, next: Token | undefined) => string): string {
   let result = '';
   let end = 0;
   const all = tokens(sql);
   for (const [at, token] of all.entries()) {
-    const isTable = all[at + 1]?.text === '.' && foldName(unquoted(token.text)) === foldName(table);
-    result += sql.slice(end, token.start) + (isTable ? qualifier : token.text);
+    result += sql.slice(end, token.start) + replaced(token, all[at + 1]);
     end = token.end;
   }
   return result + sql.slice(end);
