@@ -112,14 +112,23 @@ async function publishUnderClaim(temporary: string, target: string): Promise<'wr
  * clock.
  */
 async function removeStaleClaim(claim: string, temporary: string): Promise<void> {
-  const fresh = temporaryName(dirname(temporary));
+  await withFreshFile(dirname(temporary), async (fresh, nowMs) => {
+    // Only one rename succeeds: two waiters never both remove the same claim.
+    if (nowMs - (await stat(claim)).mtimeMs > claimStaleAfterMs) await rename(claim, fresh);
+  }).catch((error: unknown) => {
+    if (systemCode(error) !== 'ENOENT') throw error;
+  });
+}
+
+/**
+ * @param use receives a new file in the folder, which is removed afterwards, and the time by the file system's clock:
+ *   that of the host may be wrong
+ */
+async function withFreshFile(folder: string, use: (path: string, nowMs: number) => Promise<void>): Promise<void> {
+  const fresh = temporaryName(folder);
   try {
     await (await open(fresh, 'wx', 0o600)).close();
-    const [held, now] = await Promise.all([stat(claim), stat(fresh)]);
-    // Only one rename succeeds: two waiters never both remove the same claim.
-    if (now.mtimeMs - held.mtimeMs > claimStaleAfterMs) await rename(claim, fresh);
-  } catch (error) {
-    if (systemCode(error) !== 'ENOENT') throw error;
+    await use(fresh, (await stat(fresh)).mtimeMs);
   } finally {
     await rm(fresh, {force: true});
   }
@@ -142,16 +151,11 @@ export async function exists(path: string): Promise<boolean> {
 export async function removeStaleTemporaries(folder: string): Promise<void> {
   const found = (await readdir(folder)).filter((name) => isTemporary(name) && name !== spareName);
   if (found.length === 0) return;
-  const fresh = temporaryName(folder);
-  try {
-    await (await open(fresh, 'wx', 0o600)).close();
-    const now = await stat(fresh);
+  await withFreshFile(folder, async (_, nowMs) => {
     for (const name of found) {
       const path = join(folder, name);
       const facts = await stat(path).catch(() => undefined);
-      if (facts !== undefined && now.mtimeMs - facts.mtimeMs > staleAfterMs) await rm(path, {force: true});
+      if (facts !== undefined && nowMs - facts.mtimeMs > staleAfterMs) await rm(path, {force: true});
     }
-  } finally {
-    await rm(fresh, {force: true});
-  }
+  });
 }
