@@ -71,8 +71,8 @@ export const commitMutants: readonly Mutant[] = [
   {
     name: 'removal: a copy of the put brings a manifest back if its collector was killed',
     file: 'src/vault/lease/verdict.ts',
-    from: 'await putRemoved(store, manifest, lease);\n        settled',
-    to: 'settled',
+    from: "if (!isRemoved) await putRemoved(store, beside, 'counts');",
+    to: 'if (!isRemoved) void putRemoved;',
     killedBy: [late, 'nor if its collector was killed after it had removed the manifest'],
   },
   {

@@ -32,11 +32,7 @@ const removedSuffix = '-removed';
 /** Before a manifest is removed that another process may put once more: it never counts again. */
 export async function voidForEver(store: Store, manifest: Key): Promise<void> {
   const lease = await leaseOf(store, manifest);
-  if (lease !== undefined) await putVoidForEver(store, manifest, lease);
-}
-
-async function putVoidForEver(store: Store, manifest: Key, lease: string): Promise<void> {
-  await store.put(removedKey(manifest, lease), Buffer.from('void' satisfies Verdict), {ifAbsent: true});
+  if (lease !== undefined) await putRemoved(store, {manifest, lease}, 'void');
 }
 
 /** For so long, a manifest that counted and was removed may arrive once more. */
@@ -44,11 +40,16 @@ const lateMs = 7 * 24 * 60 * 60 * 1000;
 
 /**
  * After a manifest was removed that its writer may have put twice: the other put may arrive now, when nothing protects
- * what it needs. Unlike one of {@link putVoidForEver}, this verdict is removed some day: append-only keys leave
- * `pending` beside every manifest.
+ * what it needs.
+ * @param counted `void`: it never counts again. `counts`: until this verdict is removed some day, because append-only
+ *   keys leave `pending` beside every manifest
  */
-async function putRemoved(store: Store, manifest: Key, lease: string): Promise<void> {
-  await store.put(removedKey(manifest, lease), Buffer.from('counts' satisfies Verdict), {ifAbsent: true});
+async function putRemoved(
+  store: Store,
+  {manifest, lease}: {manifest: Key; lease: string},
+  counted: Verdict,
+): Promise<void> {
+  await store.put(removedKey(manifest, lease), Buffer.from(counted), {ifAbsent: true});
 }
 
 /** A key beside a manifest: the note of a writer, or a verdict. */
@@ -203,7 +204,8 @@ export class DecidedManifests {
       );
     }
     return async (removed) => {
-      for (const key of removed) for (const lease of leasesOf.get(key) ?? []) await putRemoved(store, key, lease);
+      for (const manifest of removed)
+        for (const lease of leasesOf.get(manifest) ?? []) await putRemoved(store, {manifest, lease}, 'counts');
     };
   }
 }
@@ -224,20 +226,18 @@ export async function decidePending(store: Store, storeNowMs: () => Promise<numb
       if (beside === undefined) continue;
       const {what, manifest, lease} = beside;
       const isThere = present.has(manifest);
-      if (isThere && !lease.endsWith(removedSuffix)) decided.note(manifest, lease);
+      const isRemoved = lease.endsWith(removedSuffix);
+      if (isThere && !isRemoved) decided.note(manifest, lease);
       if (what === 'pending') {
         const proposal = isThere ? await proposalFor(store, manifest, lease) : 'void';
         if (proposal === undefined) continue;
         const verdict = await unlessDamaged(decide(store, manifest, lease, proposal));
         // A damaged verdict has decided, and nobody knows how: it hides no manifest, but none may come after this.
-        if (verdict === undefined && !isThere) await putVoidForEver(store, manifest, lease);
+        if (verdict === undefined && !isThere) await putRemoved(store, beside, 'void');
         settled.push(key);
       } else if (!isThere && (await unlessDamaged(readVerdict(store, key))) === 'counts') {
-        if (lease.endsWith(removedSuffix)) {
-          if (modifiedAtMs < (await storeNowMs()) - lateMs) settled.push(key);
-          continue;
-        }
-        await putRemoved(store, manifest, lease);
+        if (!isRemoved) await putRemoved(store, beside, 'counts');
+        else if (modifiedAtMs >= (await storeNowMs()) - lateMs) continue;
         settled.push(key);
       }
     }
