@@ -1,4 +1,5 @@
 import {Worker} from 'node:worker_threads';
+import {JobGate, poolThreadData} from './pool-thread.ts';
 
 /**
  * Threads keep nothing between jobs. With more room their garbage collector runs rarely, and what zlib returned stays
@@ -11,6 +12,7 @@ const resourceLimits = {maxYoungGenerationSizeMb: 2};
  *
  * - A job goes to the thread with the fewest unfinished jobs.
  * - A thread with unfinished jobs keeps the process alive; an idle one does not.
+ * - No thread is stopped within a job, neither by `end` nor when the process exits: see JobGate.
  * - A thread that fails to start, throws or exits rejects its unfinished jobs and is not replaced: what ended
  *   it would most likely end its successor too. The owner decides whether the other threads are still worth
  *   using.
@@ -20,11 +22,12 @@ export class ThreadPool<Job, Result> {
 
   /**
    * @param file a file beside the caller's, without its ending: a source file, or built into dist by
-   *   scripts/bundle.js
+   *   scripts/bundle.js; it calls `answerJobs` of pool-thread.ts
    * @param callerUrl `import.meta.url` of the caller
+   * @param options.workerData what `threadData` returns in the threads
    */
   constructor(file: string, callerUrl: string, {threads, workerData}: {threads: number; workerData?: unknown}) {
-    this.#threads = Array.from({length: threads}, () => new PoolThread(startThread(file, callerUrl, workerData)));
+    this.#threads = Array.from({length: threads}, () => new PoolThread(urlBeside(callerUrl, file), workerData));
   }
 
   /** Whether every thread has started; jobs sent earlier wait for that. */
@@ -40,33 +43,47 @@ export class ThreadPool<Job, Result> {
     return this.#threads.reduce((best, thread) => (thread.load < best.load ? thread : best)).run(job, transfer);
   }
 
-  /** Ends all threads; rejects unfinished jobs. */
-  async terminate(): Promise<void> {
-    await Promise.all(this.#threads.map((thread) => thread.terminate()));
+  /** Rejects unfinished jobs, and ends each thread after the job that it is in. */
+  async end(): Promise<void> {
+    await Promise.all(this.#threads.map((thread) => thread.end()));
   }
 }
+
+/** The gates of all threads that have not ended. */
+const living = new Set<JobGate>();
 
 type Unfinished<Result> = {resolve: (result: Result) => void; reject: (error: Error) => void};
 
 class PoolThread<Job, Result> {
   readonly #worker: Worker;
+  readonly #gate = new JobGate();
   /** The oldest first: results come in the order of the jobs. */
   readonly #unfinished: Unfinished<Result>[] = [];
+  /** Why it takes no more jobs. */
   #ended: Error | undefined;
+  readonly #exited: Promise<unknown>;
   isUp = false;
 
-  constructor(worker: Worker) {
+  constructor(file: URL, workerData: unknown) {
+    if (living.size === 0) process.once('exit', waitForJobs);
+    living.add(this.#gate);
+    const worker = new Worker(file, {workerData: poolThreadData(this.#gate, workerData), resourceLimits});
     this.#worker = worker;
+    this.#exited = new Promise((resolve) => worker.once('exit', resolve));
     worker.on('online', () => {
       this.isUp = true;
     });
     worker.on('message', (result: Result) => {
       this.#unfinished.shift()?.resolve(result);
-      // A late answer must not undo that `terminate` keeps the process alive until the thread has ended.
+      // A late answer must not undo that `end` keeps the process alive until the thread has ended.
       if (this.#unfinished.length === 0 && this.#ended === undefined) worker.unref();
     });
     worker.on('error', (error) => this.#end(error as Error));
-    worker.on('exit', () => this.#end(new Error('a thread has ended')));
+    worker.on('exit', () => {
+      this.#end(new Error('a thread has ended'));
+      living.delete(this.#gate);
+      if (living.size === 0) process.off('exit', waitForJobs);
+    });
     // Last: a listener for messages makes the worker keep the process alive again.
     worker.unref();
   }
@@ -84,9 +101,13 @@ class PoolThread<Job, Result> {
     });
   }
 
-  async terminate(): Promise<void> {
-    this.#end(new Error('the threads were terminated'));
-    await this.#worker.terminate();
+  async end(): Promise<void> {
+    this.#end(new Error('the threads have ended'));
+    this.#gate.close();
+    this.#worker.ref();
+    // Any message: the thread looks at the gate when one comes.
+    this.#worker.postMessage(undefined);
+    await this.#exited;
   }
 
   #end(error: Error): void {
@@ -95,7 +116,13 @@ class PoolThread<Job, Result> {
   }
 }
 
-function startThread(file: string, callerUrl: string, workerData: unknown): Worker {
+/** A process that exits stops its threads wherever they are. */
+function waitForJobs(): void {
+  for (const gate of living) gate.close();
+  for (const gate of living) gate.waitUntilFree();
+}
+
+function urlBeside(callerUrl: string, file: string): URL {
   const ending = callerUrl.endsWith('.ts') ? 'ts' : 'js';
-  return new Worker(new URL(`${file}.${ending}`, callerUrl), {workerData, resourceLimits});
+  return new URL(`${file}.${ending}`, callerUrl);
 }

@@ -1,5 +1,5 @@
 import {spawnSync} from 'node:child_process';
-import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
+import {mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join, resolve} from 'node:path';
 import {pathToFileURL} from 'node:url';
@@ -11,7 +11,7 @@ import type {DecodeJob} from '../../src/vault/codec/decode-threads.ts';
 const codec = pathToFileURL(resolve(import.meta.dirname, '../../src/vault/codec/decode-threads.ts')).href;
 
 let pool: ThreadPool<DecodeJob, boolean> | undefined;
-afterEach(() => pool?.terminate());
+afterEach(() => pool?.end());
 
 const start = (threads: number) => {
   pool = new ThreadPool('decode-thread', codec, {threads});
@@ -46,13 +46,13 @@ test('a job whose memory cannot be sent fails alone', async () => {
   expect(await threads.run(job())).toBe(true);
 });
 
-test('terminate rejects unfinished and later jobs', async () => {
+test('end rejects unfinished and later jobs', async () => {
   const threads = start(2);
   const unfinished = [threads.run(job()), threads.run(job()), threads.run(job())];
   const settled = Promise.allSettled(unfinished);
-  await threads.terminate();
+  await threads.end();
   expect((await settled).map(({status}) => status)).toEqual(['rejected', 'rejected', 'rejected']);
-  await expect(threads.run(job())).rejects.toThrow('terminated');
+  await expect(threads.run(job())).rejects.toThrow('ended');
 });
 
 test('idle threads do not keep the process alive, busy ones do', () => {
@@ -67,33 +67,53 @@ test('idle threads do not keep the process alive, busy ones do', () => {
   expect({stdout: stdout.toString(), status}).toEqual({stdout: 'true\n', status: 0});
 });
 
-test('terminate resolves when an answer of the thread is still on its way', () => {
+/**
+ * Runs a script in a process of its own. It has a pool of one thread, which is in a job that takes half a second, in
+ * many steps.
+ * @returns also how many jobs came to their end
+ */
+function within(script: string): {stdout: string; status: number | null; jobs: number} {
   const folder = mkdtempSync(join(tmpdir(), 'bkp-pool-'));
   onTestFinished(() => rmSync(folder, {recursive: true}));
-  const thread = join(folder, 'answer.js');
+  const done = join(folder, 'done');
+  writeFileSync(done, '');
+  const source = (file: string) =>
+    JSON.stringify(pathToFileURL(resolve(import.meta.dirname, '../../src/lib', file)).href);
   writeFileSync(
-    thread,
-    `const {pbkdf2Sync} = require('node:crypto');
-    const {parentPort} = require('node:worker_threads');
-    parentPort.on('message', (answered) => {
-      parentPort.postMessage(true);
-      Atomics.store(answered, 0, 1);
-      Atomics.notify(answered, 0);
-      // A native call is not interrupted, so the thread ends after its answer was received.
-      pbkdf2Sync('password', 'salt', 500_000, 64, 'sha512');
+    join(folder, 'slow.js'),
+    `import {pbkdf2Sync} from 'node:crypto';
+    import {appendFileSync} from 'node:fs';
+    import {answerJobs} from ${source('pool-thread.ts')};
+    answerJobs((begun) => {
+      Atomics.store(begun, 0, 1);
+      Atomics.notify(begun, 0);
+      for (const end = Date.now() + 500; Date.now() < end; ) pbkdf2Sync('password', 'salt', 100, 64, 'sha512');
+      appendFileSync(${JSON.stringify(done)}, '.');
+      return true;
     });`,
   );
-  const file = resolve(import.meta.dirname, '../../src/lib/thread-pool.ts');
-  const script = `
-    import(${JSON.stringify(file)}).then(async ({ThreadPool}) => {
-      const pool = new ThreadPool('answer', ${JSON.stringify(pathToFileURL(thread).href)}, {threads: 1});
-      const answered = new Int32Array(new SharedArrayBuffer(4));
-      pool.run(answered).catch(() => {});
-      Atomics.wait(answered, 0, 0);
-      await pool.terminate();
-      console.log('ended');
-    });
-  `;
-  const {stdout, status} = spawnSync(process.execPath, ['-e', script], {timeout: 30_000});
-  expect({stdout: stdout.toString(), status}).toEqual({stdout: 'ended\n', status: 0});
+  writeFileSync(join(folder, 'package.json'), '{"type": "module"}');
+  writeFileSync(
+    join(folder, 'main.js'),
+    `import {ThreadPool} from ${source('thread-pool.ts')};
+    const pool = new ThreadPool('slow', import.meta.url, {threads: 1});
+    const begun = new Int32Array(new SharedArrayBuffer(4));
+    pool.run(begun).catch(() => {});
+    Atomics.wait(begun, 0, 0);
+    ${script}`,
+  );
+  const {stdout, status} = spawnSync(process.execPath, [join(folder, 'main.js')], {timeout: 30_000});
+  return {stdout: stdout.toString(), status, jobs: readFileSync(done, 'utf8').length};
+}
+
+test('end resolves when the thread has ended its job', () => {
+  expect(within("await pool.end(); console.log('ended')")).toEqual({stdout: 'ended\n', status: 0, jobs: 1});
+});
+
+test('a process that exits while a thread is in a job exits after that job', () => {
+  expect(within('process.exit(7)')).toEqual({stdout: '', status: 7, jobs: 1});
+});
+
+test('a process that ends its threads and exits at once begins no other job', () => {
+  expect(within('pool.run(begun).catch(() => {}); pool.end(); process.exit(7)')).toMatchObject({status: 7, jobs: 1});
 });

@@ -1,16 +1,15 @@
 // A thread of DecodeThreads: decodes one job after the other.
-import {parentPort} from 'node:worker_threads';
 import {free} from '../../lib/memory.ts';
+import {answerJobs} from '../../lib/pool-thread.ts';
 import {checkChunk, decodeChunkInto} from './decode.ts';
 import type {DecodeJob} from './decode-threads.ts';
 
-const port = parentPort!;
-
-port.on('message', (job: DecodeJob) => {
-  port.postMessage(decodeAll(job));
+answerJobs((job: DecodeJob) => {
+  const isWhatWasWritten = decodeAll(job);
   free(job.stored);
   // Each message brings the bases it needs.
   for (const {base} of job.chunks) if (base !== undefined) free(base.stored);
+  return isWhatWasWritten;
 });
 
 /** @returns false when a chunk is not what was written; the caller decodes it again, for the error's text */

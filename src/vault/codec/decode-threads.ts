@@ -54,7 +54,7 @@ export class DecodeThreads {
 
   #end(): void {
     clearTimeout(this.#idle);
-    void this.#pool?.terminate();
+    void this.#pool?.end();
     this.#pool = undefined;
   }
 }

@@ -1,15 +1,14 @@
 // A thread of EncoderThreads: encodes one batch after the other.
-import {parentPort, workerData} from 'node:worker_threads';
 import {copyShared, free} from '../../lib/memory.ts';
+import {answerJobs, threadData} from '../../lib/pool-thread.ts';
 import {chunkEncodings} from '../format/entry.ts';
 import {hashHex} from '../format/hash.ts';
 import {ChunkEncoder} from './encode.ts';
 import type {Batch, BatchResult, Part} from './encoder-batch.ts';
 
-const port = parentPort!;
-const encoder = new ChunkEncoder((workerData as {level: number}).level);
+const encoder = new ChunkEncoder(threadData<{level: number}>().level);
 
-port.on('message', ({memory, jobs}: Batch) => {
+answerJobs(({memory, jobs}: Batch) => {
   const bytes = new Uint8Array(memory);
   const bytesOf = ({memory: other, at, length}: Part) => new Uint8Array(other ?? memory, at, length);
   const results: BatchResult = [];
@@ -28,5 +27,5 @@ port.on('message', ({memory, jobs}: Batch) => {
       results.push({error: (error as Error).message});
     }
   }
-  port.postMessage(results);
+  return results;
 });

@@ -53,7 +53,7 @@ export class EncoderThreads {
 
   async close(): Promise<void> {
     this.#fail(new Error('the threads that compress have ended'));
-    await this.#pool.terminate();
+    await this.#pool.end();
   }
 
   /** Memory to put the chunk into before anything else runs; undefined while all of it is at the threads. */

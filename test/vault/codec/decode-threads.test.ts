@@ -1,10 +1,11 @@
 import {readdirSync} from 'node:fs';
 import {join} from 'node:path';
 import {setTimeout} from 'node:timers/promises';
-import {Worker} from 'node:worker_threads';
+import {pathToFileURL} from 'node:url';
 import {expect, onTestFinished, test, vi} from 'vitest';
+import {ThreadPool} from '../../../src/lib/thread-pool.ts';
 import type {StoredBase} from '../../../src/vault/codec/decode.ts';
-import {DecodeThreads, idleMs} from '../../../src/vault/codec/decode-threads.ts';
+import {type DecodeJob, DecodeThreads, idleMs} from '../../../src/vault/codec/decode-threads.ts';
 import {GroupDecoder} from '../../../src/vault/codec/group-decoder.ts';
 import {type ChunkEncoding, chunkEncodings} from '../../../src/vault/format/entry.ts';
 import {chunkId} from '../../../src/vault/format/hash.ts';
@@ -121,13 +122,12 @@ test('two chunks can have one base', async () => {
 });
 
 test('the built thread decodes too', async () => {
-  const thread = new Worker(join(import.meta.dirname, '../../../dist/decode-thread.js'));
+  const built = pathToFileURL(join(import.meta.dirname, '../../../dist/main.js')).href;
+  const threads = new ThreadPool<DecodeJob, boolean>('decode-thread', built, {threads: 1});
   try {
-    const reply = new Promise((resolve, reject) => thread.on('message', resolve).on('error', reject));
-    thread.postMessage(jobOf(await parts()));
-    expect(await reply).toBe(true);
+    expect(await threads.run(jobOf(await parts()))).toBe(true);
   } finally {
-    await thread.terminate();
+    await threads.end();
   }
 });
 

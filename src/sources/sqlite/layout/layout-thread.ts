@@ -1,19 +1,16 @@
 // A thread of PageLayout: turns records into pages and writes them.
-import {parentPort, workerData} from 'node:worker_threads';
+import {answerJobs, threadData} from '../../../lib/pool-thread.ts';
 import type {LayoutJob, LayoutResult, LayoutThreadData} from './layout-job.ts';
 import {LeafLayout} from './leaf-layout.ts';
 
-const port = parentPort!;
-const data = workerData as LayoutThreadData;
+const data = threadData<LayoutThreadData>();
 const layout = new LeafLayout(data, Atomics.add(new Int32Array(data.areasTaken), 0, 1));
 
-port.on('message', (job: LayoutJob) => {
-  let result: LayoutResult;
+answerJobs((job: LayoutJob): LayoutResult => {
   try {
-    result = layout.layOut(job);
+    return layout.layOut(job);
   } catch (error) {
     const {message, stack, code, errno, syscall} = error as NodeJS.ErrnoException;
-    result = {failed: {message, stack, code, errno, syscall}};
+    return {failed: {message, stack, code, errno, syscall}};
   }
-  port.postMessage(result);
 });

@@ -257,7 +257,7 @@ export class PageLayout {
   async #close(): Promise<void> {
     this.#fail(new Error('the layout was closed'));
     // Only then may another file get the number of this one.
-    await this.#pool?.terminate();
+    await this.#pool?.end();
     await Promise.allSettled(this.#trees);
     await this.#saving;
     await this.#sync?.stop();

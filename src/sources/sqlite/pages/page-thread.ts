@@ -1,5 +1,5 @@
 // A thread of PageThreads: extracts one run after the other.
-import {parentPort, workerData} from 'node:worker_threads';
+import {answerJobs, threadData} from '../../../lib/pool-thread.ts';
 import {TakeRows} from '../../take-rows.ts';
 import {type Extraction, Extractor} from './extractor.ts';
 import {PageFault} from './page-fault.ts';
@@ -14,13 +14,12 @@ export type PageAnswer =
   | {kind: 'take-rows'; reason: string}
   | {kind: 'failure'; message: string; code: unknown};
 
-const {files, module, memory} = workerData as PageThreadData;
+const {files, module, memory} = threadData<PageThreadData>();
 const extractor = new Extractor(files, {module, memory});
-const port = parentPort!;
 
-port.on('message', ({run, slot}: PageJob) => port.postMessage(answer(run, slot)));
+answerJobs(answer);
 
-function answer(run: RowidRun | KeyRun, slot: number): PageAnswer {
+function answer({run, slot}: PageJob): PageAnswer {
   try {
     return {kind: 'extraction', ...extractor.extract(run, slot)};
   } catch (error) {

@@ -26,7 +26,7 @@ export class PageThreads implements PageExtractor {
 
   extract(run: RowidRun | KeyRun): Promise<Extracted> {
     const begin = (thread: PageThread) => thread.extract(run, () => this.#beginWaiting());
-    if (this.#isClosed) return Promise.reject(new Error('the threads were terminated'));
+    if (this.#isClosed) return Promise.reject(new Error('the threads have ended'));
     const thread = this.#leastBusy();
     if (run.from !== undefined || (thread.held < slotsPerThread && this.#waiting.length === 0)) return begin(thread);
     return new Promise((resolve, reject) => {
@@ -36,7 +36,7 @@ export class PageThreads implements PageExtractor {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    for (const {reject} of this.#waiting.splice(0)) reject(new Error('the threads were terminated'));
+    for (const {reject} of this.#waiting.splice(0)) reject(new Error('the threads have ended'));
     await Promise.all(this.#threads.map((thread) => thread.close()));
   }
 
@@ -85,7 +85,7 @@ class PageThread {
   }
 
   close(): Promise<void> {
-    return this.#pool.terminate();
+    return this.#pool.end();
   }
 
   #takeSlot(): number {

@@ -1,4 +1,4 @@
-import {parentPort} from 'node:worker_threads';
+import {answerJobs} from '../../../lib/pool-thread.ts';
 import {withConnection} from '../engine/connection.ts';
 import {resultCode} from '../engine/errors.ts';
 import {quoteName} from '../engine/quote.ts';
@@ -6,9 +6,7 @@ import type {TableChecked, TableToCheck} from './check-threads.ts';
 import {findings} from './findings.ts';
 
 // A thread of checkOnThreads: checks one table after the other.
-parentPort!.on('message', (job: TableToCheck) => {
-  parentPort!.postMessage(check(job));
-});
+answerJobs(check);
 
 function check({path, table}: TableToCheck): TableChecked {
   try {

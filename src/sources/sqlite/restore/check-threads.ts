@@ -46,6 +46,6 @@ export async function checkOnThreads(
     await Promise.all(Array.from({length: threads}, checkNext));
     return {findings: found, rows};
   } finally {
-    await pool.terminate();
+    await pool.end();
   }
 }

@@ -166,8 +166,8 @@ test('close ends what is going on at any moment, and leaves no file open', async
     await new Promise((resolve) => setTimeout(resolve, delayMs));
     await layout.close();
     await layout.close();
-    expect(await adding).toMatch(/closed|terminated/);
-    await expect(layout.finish()).rejects.toThrow(/closed|terminated/);
+    expect(await adding).toMatch(/closed|ended/);
+    await expect(layout.finish()).rejects.toThrow(/closed|ended/);
     expect(openFiles()).toEqual([]);
   }
   expect(readFileSync(target).equals(empty)).toBe(true);

@@ -117,5 +117,5 @@ test('calls that were not answered are rejected when the threads are closed', as
   const calls = Promise.allSettled(Array.from({length: 6}, () => threads.extract(run)));
   await threads.close();
   expect(new Set((await calls).slice(-2).map(({status}) => status))).toEqual(new Set(['rejected']));
-  await expect(threads.extract(run)).rejects.toThrow('terminated');
+  await expect(threads.extract(run)).rejects.toThrow('ended');
 });
