@@ -1,6 +1,7 @@
 import {globSync, readFileSync} from 'node:fs';
 import {availableParallelism} from 'node:os';
 import {defineConfig} from 'vitest/config';
+import {keptCode} from './test/helpers/compiled-code.ts';
 
 // The first need servers that were built before, the second minutes: `npm run test:servers`, `npm run test:long`.
 const elsewhere = ['test/servers/**', 'test/long/**'];
@@ -18,6 +19,7 @@ const alone = globSync('test/**/*.test.{ts,tsx}', {cwd: import.meta.dirname, exc
 
 export default defineConfig({
   test: {
+    env: keptCode,
     // A limit ends what hangs. A test never depends on it: a host may slow its machines down by a multiple, at
     // any moment.
     testTimeout: 120_000,

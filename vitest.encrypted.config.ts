@@ -1,4 +1,5 @@
 import {defineConfig} from 'vitest/config';
+import {keptCode} from './test/helpers/compiled-code.ts';
 
 const rooms = ['care', 'indexes', 'lease', 'ledger', 'read', 'write'].map((room) => `test/vault/${room}/**/*.test.ts`);
 const collections = ['objects', 'resume', 'restore/content', 'care/cleanup', 'backup/meanwhile'];
@@ -7,7 +8,7 @@ const collections = ['objects', 'resume', 'restore/content', 'care/cleanup', 'ba
 export default defineConfig({
   test: {
     include: [...rooms, ...collections.map((name) => `test/collections/${name}.test.ts`)],
-    env: {BKP_TEST_ENCRYPTED: '1'},
+    env: {...keptCode, BKP_TEST_ENCRYPTED: '1'},
     testTimeout: 120_000,
     hookTimeout: 120_000,
     expect: {poll: {timeout: 60_000}},

@@ -2,6 +2,7 @@ import {spawn} from 'node:child_process';
 import {mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join, resolve} from 'node:path';
+import {keptCode} from './compiled-code.ts';
 import {whyStale} from './fresh-build.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -36,7 +37,7 @@ export function bareEnv({home, env}: Pick<RunOptions, 'home' | 'env'>): Record<s
     // Tests run concurrently and wait for their workers.
     BKP_BACKUP_NICENESS: '0',
     // Each test has a home of its own, where there would be no compiled code yet.
-    NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/bkp-tests'),
+    ...keptCode,
     ...env,
   };
 }
