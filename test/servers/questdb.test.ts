@@ -270,6 +270,14 @@ test('rows that the server overwrites during a backup fail it, and late rows tha
     isSame: false,
     outcome: {code: 'SOURCE_UNAVAILABLE'},
   });
+  // Overwritten, and then dropped: its files stay until the checkpoint is released.
+  await splitting.sql('ALTER TABLE p SQUASH PARTITIONS');
+  expect(
+    await during(late('12:30'), "INSERT INTO p VALUES ('2024-01-01T00:12:30', -1000)", 'DROP TABLE p'),
+  ).toMatchObject({
+    isSame: false,
+    outcome: {code: 'SOURCE_UNAVAILABLE'},
+  });
 });
 
 describe('a checkpoint', () => {
