@@ -1,5 +1,8 @@
 import {parentPort, workerData} from 'node:worker_threads';
 
+/** A thread that ran out of memory never leaves its job. */
+const mostWaitMs = 10_000;
+
 /**
  * What a pool and one of its threads share, so that the thread never ends within a job: Node aborts the whole process
  * when a thread is stopped just after zlib created a compressor (`close before init`, reproduced with Node 24.21).
@@ -19,7 +22,7 @@ export class JobGate {
 
   /** Blocks until the thread is in no job. */
   waitUntilFree(): void {
-    while (Atomics.load(this.cells, 1) === 1) Atomics.wait(this.cells, 1, 1);
+    Atomics.wait(this.cells, 1, 1, mostWaitMs);
   }
 
   /** @returns false when the gate is closed, and the job was not done */
