@@ -40,7 +40,7 @@ export {
 } from './restore/plan.ts';
 export {type RestoreReport, type RestoreRequest, restoreBackup} from './restore/restore.ts';
 export type {CollectionMembers, Definition, Storage} from './stored/definition.ts';
-export {type CollectionFolder, hasCollection, readAllFolders} from './stored/folder.ts';
+export {type CollectionFolder, hasCollection, isLiving, readAllFolders} from './stored/folder.ts';
 export {asFull, type BackupName, type BackupType} from './stored/names.ts';
 export {type BackupSummary, type CollectionSummary, listBackups, listCollections} from './views/overview.ts';
 export {type BackupPlan, listScheduled, nextTimes, type ScheduledCollection} from './views/scheduled.ts';

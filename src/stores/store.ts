@@ -45,6 +45,11 @@ export type StoreProperties = {
    * Store.retain}.
    */
   objectLock: boolean;
+  /**
+   * A put whose response was lost is sent again, and the first copy may arrive much later, when the object was removed
+   * meanwhile. Absent: each put is carried out once.
+   */
+  repeatsPuts?: boolean;
   /** Objects are filled up, so that their sizes say little about their content. Absent: they are not. */
   hidesSizes?: boolean;
 };

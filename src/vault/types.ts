@@ -388,6 +388,11 @@ export interface VaultCollector {
    * @returns those that an object lock protects: they, and everything they need, stay
    */
   remove(keys: readonly Key[]): Promise<readonly RetainedObject[]>;
+  /**
+   * As {@link remove}, for documents that say what no longer counts (a DROP, an UNPIN). In a store that repeats puts
+   * they stay for a week, by the store's clock: until then, what they ended may arrive once more.
+   */
+  removeEndings(keys: readonly Key[]): Promise<readonly RetainedObject[]>;
   plan(options?: {signal?: AbortSignal}): Promise<CollectPlan>;
   /**
    * Merges small packs, if there are many, without reading a manifest: what nothing needs is kept too.

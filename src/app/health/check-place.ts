@@ -1,7 +1,7 @@
 import {existsSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {goneTexts} from '../../backups/index.ts';
-import {readAllFolders} from '../../collections/index.ts';
+import {isLiving, readAllFolders} from '../../collections/index.ts';
 import type {DirectoryAddress} from '../../config/index.ts';
 import {listInstances} from '../../database/index.ts';
 import {formatCount} from '../../lib/figures.ts';
@@ -57,7 +57,7 @@ async function checkVault(deps: Deps, place: Workplace): Promise<Check[]> {
     }
     const backups = [...folders, ...instances].reduce((sum, one) => sum + one.backups.length, 0);
     const counts = [
-      formatCount(folders.length, 'collection'),
+      formatCount(folders.filter(isLiving).length, 'collection'),
       formatCount(instances.length, 'database'),
       formatCount(backups, 'backup'),
     ].join(', ');

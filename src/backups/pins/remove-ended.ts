@@ -9,6 +9,8 @@ export async function removeEndedPins(
   {pinObjects, pins}: {pinObjects: readonly PinObject[]; pins: ReadonlyMap<string, Pin>},
   nowMs: number,
 ): Promise<void> {
-  const {older, newest} = endedPins(pinObjects, pins, nowMs);
-  if ((await collector.remove(older)).length === 0) await collector.remove(newest);
+  const {older, over, unpinned} = endedPins(pinObjects, pins, nowMs);
+  if ((await collector.remove(older)).length > 0) return;
+  await collector.remove(over);
+  await collector.removeEndings(unpinned);
 }

@@ -45,7 +45,7 @@ export async function cleanUp(
     const staying = await removeManifests(tools, collector, manifests);
     const remain = [...staying].map((key) => reportsPrefix(key));
     await collector.remove(reports.filter((key) => !remain.some((prefix) => key.startsWith(prefix))));
-    for (const {manifests: promised, definitions} of dropped) {
+    for (const {manifests: promised, ...definitions} of dropped) {
       if (!promised.some((key) => staying.has(key))) await removeDefinitions(collector, definitions);
     }
     // Of whole databases in the same store.
@@ -134,8 +134,11 @@ async function removeOld(
   return gone.length;
 }
 
-/** The newest last, and only after the older ones: without it, a dropped collection would exist again. */
-async function removeDefinitions(collector: VaultCollector, oldestFirst: readonly Key[]): Promise<void> {
-  const staying = await collector.remove(oldestFirst.slice(0, -1));
-  if (staying.length === 0) await collector.remove(oldestFirst.slice(-1));
+/** The drop last, and only after all others: without it, a dropped collection would exist again. */
+async function removeDefinitions(
+  collector: VaultCollector,
+  {definitions, drop}: Pick<CollectionFolder['toRemove'], 'definitions' | 'drop'>,
+): Promise<void> {
+  const staying = await collector.remove(definitions);
+  if (drop !== undefined && staying.length === 0) await collector.removeEndings([drop]);
 }

@@ -50,8 +50,10 @@ export type CollectionFolder = {
   pins: ReadonlyMap<BackupName, Pin>;
   /** Everything below `pins/`. */
   pinObjects: readonly PinObject[];
-  /** What a cleanup removes, in the order of removal. */
-  toRemove: {manifests: readonly Key[]; definitions: readonly Key[]; reports: readonly Key[]};
+  /**
+   * What a cleanup removes, in the order of removal. `drop`: the definition that records the drop, removed last.
+   */
+  toRemove: {manifests: readonly Key[]; definitions: readonly Key[]; drop?: Key; reports: readonly Key[]};
   /** Of its living backups, and those that outlast their backups; oldest backup first. */
   reports: readonly FoundReport[];
 };
@@ -203,8 +205,8 @@ async function readFolderFrom(
       toRemove: {
         manifests: manifests.filter((backup) => dropped.has(backup)).map((backup) => `${prefix}${backup}/manifest`),
         // If the newest generation is damaged, the older ones may be the only record of the collection.
-        definitions:
-          damage === undefined ? (newest?.dropped === undefined ? generations.slice(0, -1) : generations) : [],
+        definitions: damage === undefined ? generations.slice(0, -1) : [],
+        ...(newest?.dropped === undefined ? {} : {drop: generations.at(-1)!}),
         // Other reports go with their backups, which a cleanup may have removed before it ended.
         reports: reports.filter((report) => !isOfLiving(report)).map(({key}) => key),
       },

@@ -46,7 +46,7 @@ class S3Store implements Store {
     this.#connection = connection;
     this.#options = options;
     this.description = connection.description;
-    this.properties = {versions: true, flatListing: true, objectLock: lockDays !== undefined};
+    this.properties = {versions: true, flatListing: true, objectLock: lockDays !== undefined, repeatsPuts: true};
     this.#rootPrefix = root === '' ? '' : `${root}/`;
     this.#lockDays = lockDays;
     this.#remover = new S3Remover(connection, this.#path, lockDays !== undefined);

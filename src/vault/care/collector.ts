@@ -6,7 +6,7 @@ import {indexKey, isManifestKey, isNamedKey, manifestPrefixes, packKey} from '..
 import type {ChunkIndex} from '../indexes/chunk-index.ts';
 import {noteRemoval} from '../indexes/removals.ts';
 import type {Lease} from '../lease/lease.ts';
-import {type DecidedManifests, listCounted, voidForEver} from '../lease/verdict.ts';
+import {type DecidedManifests, lateMs, listCounted, voidForEver} from '../lease/verdict.ts';
 import {StoredLedger} from '../ledger/stored-ledger.ts';
 import type {NewestBackups} from '../newest/newest-backups.ts';
 import type {Closure} from '../read/closure.ts';
@@ -86,6 +86,19 @@ export class Collector implements VaultCollector {
     return staying;
   }
 
+  async removeEndings(keys: readonly Key[]): Promise<readonly RetainedObject[]> {
+    const {store} = this.#deps;
+    if (keys.length === 0 || store.properties.repeatsPuts !== true) return this.remove(keys);
+    const lateAfterMs = (await this.#storeNowMs()) - lateMs;
+    const facts = await Promise.all(keys.map((key) => store.stat(key)));
+    return this.remove(keys.filter((_, at) => (facts[at]?.modifiedAtMs ?? 0) < lateAfterMs));
+  }
+
+  async #storeNowMs(): Promise<number> {
+    const {store, lease} = this.#deps;
+    return (await store.stat(lease.key))?.modifiedAtMs ?? 0;
+  }
+
   /** A put over one of them may still be on its way. */
   async #voidIfNoted(manifests: readonly Key[]): Promise<void> {
     const {store, newest} = this.#deps;
@@ -101,7 +114,7 @@ export class Collector implements VaultCollector {
     const packs = await index.rebuild();
     index.requireReadableRemovals();
     await lease.confirm();
-    const storeNowMs = (await store.stat(lease.key))?.modifiedAtMs ?? 0;
+    const storeNowMs = await this.#storeNowMs();
     const manifests = await this.#manifestKeys();
     const closure = await markNeeded(this.#deps, manifests, signal);
     const plan = planRemoval({

@@ -35,8 +35,8 @@ export async function voidForEver(store: Store, manifest: Key): Promise<void> {
   if (lease !== undefined) await putRemoved(store, {manifest, lease}, 'void');
 }
 
-/** For so long, a manifest that counted and was removed may arrive once more. */
-const lateMs = 7 * 24 * 60 * 60 * 1000;
+/** For so long, an object that was removed may arrive once more, by an earlier copy of its put. */
+export const lateMs = 7 * 24 * 60 * 60 * 1000;
 
 /**
  * After a manifest was removed that its writer may have put twice: the other put may arrive now, when nothing protects

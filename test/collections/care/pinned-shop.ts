@@ -26,8 +26,8 @@ export async function openShop(wrap: (store: Store) => Store = (store) => store)
   const folder = mkdtempSync(join(tmpdir(), 'bkp-pin-'));
   onTestFinished(() => rmSync(folder, {recursive: true, force: true}));
   const database = join(folder, 'app.db');
-  const memory = openMemoryStore();
   const clock = {ms: startMs};
+  const memory = openMemoryStore({nowMs: () => clock.ms});
   const nowMicros = () => clock.ms * 1000;
   const bench = inProcess({database, openStore: async () => wrap(memory), nowMicros});
   const tools = (vault: Vault) => ({vault, nowMicros, randomId: () => 'c'.repeat(32)});
