@@ -35,12 +35,14 @@ const damages: Record<string, (name: string, type: string) => boolean> = {
   'the table of new rows is gone': (name) => name === '_bkp_row_t',
   'the marks are gone': (name) => name === '_bkp_marks',
   'marks and identity are gone': (name) => name === '_bkp_marks' || name === '_bkp_meta',
+  'marks and files are gone': (name) => name === '_bkp_marks' || name === '_bkp_files',
   'every trigger is gone': (_, type) => type === 'trigger',
   'one trigger is gone': (name) => name === '_bkp_delete_t',
   'only a trigger is left': (name) => name !== '_bkp_delete_t',
   'only a log is left': (name) => name !== '_bkp_log_other',
   'only the table of new rows is left': (name) => name !== '_bkp_row_t',
   'only the identity is left': (name) => name !== '_bkp_meta',
+  'only the record of the file is left': (name) => name !== '_bkp_files',
   'only the marks are left': (name) => name !== '_bkp_marks',
 };
 

@@ -1,5 +1,6 @@
-import {copyFileSync} from 'node:fs';
+import {copyFileSync, renameSync} from 'node:fs';
 import {join} from 'node:path';
+import {DatabaseSync} from 'node:sqlite';
 import {describe, expect, test} from 'vitest';
 import type {BkpError} from '../../../src/errors/index.ts';
 import {SqliteSource} from '../../../src/sources/sqlite/index.ts';
@@ -168,7 +169,26 @@ describe('a chain continues', () => {
     const copy = copyOf(database);
     database.exec('DELETE FROM t');
     copy.exec('INSERT INTO t VALUES (5, 5, 5)');
-    await expectComesBack(copy, await increment(copy, base));
+    const next = await increment(copy, base);
+    expect(kindsOf(next, 't')).toEqual(['base']);
+    await expectComesBack(copy, next);
+    await expectContinues(copy, next);
+  });
+
+  test('where the file was renamed, with what changed in it', async () => {
+    const database = new Database(schema);
+    const base = await full(database, ['t']);
+    database.close();
+    const path = join(folder(), 'moved.db');
+    renameSync(database.path, path);
+    await expectContinues(new Database('', {path}), base);
+  });
+
+  test('from a mark of an older bkp, which recorded no file', async () => {
+    const database = new Database(schema);
+    const base = await full(database, ['t']);
+    database.exec(`DROP TABLE _bkp_files; UPDATE _bkp_marks SET seq = 0 WHERE name = '_bkp_marks'`);
+    await expectContinues(database, base);
   });
 
   test('after DDL that changes no row of it', async () => {
@@ -177,7 +197,9 @@ describe('a chain continues', () => {
     database.exec(`CREATE INDEX i ON t (a); CREATE VIEW v AS SELECT * FROM t;
       CREATE TRIGGER mine AFTER INSERT ON t BEGIN SELECT 1; END;
       DROP TABLE other; UPDATE t SET a = 7; VACUUM; ANALYZE; REINDEX`);
-    await expectComesBack(database, await increment(database, base));
+    const next = await increment(database, base);
+    expect(kindsOf(next, 't')).toEqual(['base', 'delta']);
+    await expectComesBack(database, next);
   });
 
   test('after an unfinished backup, from the backup before it', async () => {
@@ -212,6 +234,79 @@ describe('a chain continues', () => {
     await restore(new SqliteSource(path), base, {owner, mark: base.mark!});
     const restored = new Database(`UPDATE t SET a = 'new' WHERE k = 2`, {path});
     await expectComesBack(restored, await increment(restored, base));
+  });
+});
+
+describe('all rows are taken after the tracking was loaded with rows that no trigger saw', () => {
+  const literal = (value: unknown) =>
+    typeof value === 'string' ? `'${value.replaceAll("'", "''")}'` : value === null ? 'NULL' : String(value);
+
+  /** As `.dump` of the sqlite3 program: triggers come after the rows. */
+  function dumpOf({db}: Database): string {
+    const all = db.prepare('SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid').all();
+    const rowsOf = (table: unknown) => {
+      const read = db.prepare(`SELECT * FROM "${table}"`);
+      read.setReadBigInts(true);
+      return read.all().map((row) => `INSERT INTO "${table}" VALUES (${Object.values(row).map(literal).join(', ')})`);
+    };
+    const [tables, others] = [all.filter(({type}) => type === 'table'), all.filter(({type}) => type !== 'table')];
+    const rows = tables.flatMap(({name, sql}) => [String(sql), ...rowsOf(name)]);
+    return ['BEGIN', ...rows, ...others.map(({sql}) => String(sql)), 'COMMIT'].join(';\n');
+  }
+
+  const edited = (dump: string) => dump.replace(`INSERT INTO "t" VALUES (2, 2, 2);\n`, '');
+
+  /** The same tables, filled by a program that copies each of them. */
+  function copyTables(database: Database, path: string): void {
+    const all = database.db.prepare('SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL').all();
+    const of = (kind: boolean) => all.filter(({type}) => (type === 'table') === kind);
+    const db = new DatabaseSync(path);
+    db.exec(
+      of(true)
+        .map(({sql}) => sql)
+        .join(';'),
+    );
+    db.exec(`ATTACH '${database.path}' AS old`);
+    for (const {name} of of(true)) db.exec(`INSERT INTO "${name}" SELECT * FROM old."${name}"`);
+    db.exec(
+      `DELETE FROM t WHERE k = 2; ${of(false)
+        .map(({sql}) => sql)
+        .join(';')}`,
+    );
+    db.close();
+  }
+
+  const load = (path: string, dump: string) => {
+    const db = new DatabaseSync(path);
+    db.exec(dump);
+    db.close();
+  };
+
+  const byRow = /loaded from a dump, or copied row by row/;
+  const loadEdited = (database: Database, path: string) => load(path, edited(dumpOf(database)));
+  const loadWithoutRecord = (database: Database, path: string) =>
+    load(path, `${edited(dumpOf(database))}; DELETE FROM _bkp_files`);
+  test.each([
+    ['an edited dump, in place of the old file', loadEdited, renameSync, byRow],
+    ['an edited dump, into the old file', loadEdited, copyFileSync, byRow],
+    ['a dump without the record of the file, into the old file', loadWithoutRecord, copyFileSync, byRow],
+    ['tables copied by a program, in place of the old file', copyTables, renameSync, /got into another file/],
+  ])('%s', async (_, write, put, reason) => {
+    const database = new Database(schema);
+    const base = await full(database, ['t', 'other']);
+    database.exec('UPDATE t SET a = 7 WHERE k = 1');
+    const loaded = join(folder(), 'loaded.db');
+    write(database, loaded);
+    database.close();
+    put(loaded, database.path);
+    const notices: string[] = [];
+    const next = await takeIncrement(database.source, owner, base, {notice: (text) => notices.push(text)});
+    expect(notices).toContainEqual(expect.stringMatching(reason));
+    expect(kindsOf(next, 't')).toEqual(['base']);
+    const after = new Database('', {path: database.path});
+    expect(after.value('SELECT count(*) FROM t')).toBe(2);
+    await expectComesBack(after, next);
+    await expectContinues(after, next);
   });
 });
 

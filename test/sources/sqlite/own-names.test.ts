@@ -55,6 +55,7 @@ describe('a name that bkp needs is not taken from the user', () => {
     'view _bkp_log_t': 'CREATE VIEW _bkp_log_t AS SELECT 1 AS seq, 2 AS k0',
     'table _bkp_meta': 'CREATE TABLE _bkp_meta (a)',
     'table _bkp_marks': 'CREATE TABLE _bkp_marks (a, b)',
+    'table _bkp_files': 'CREATE TABLE _bkp_files (a, b)',
     'trigger _bkp_insert_t': 'CREATE TRIGGER _bkp_insert_t AFTER INSERT ON t BEGIN SELECT 1; END',
   };
   test.each(Object.entries(cases))('%s', async (what, sql) => {

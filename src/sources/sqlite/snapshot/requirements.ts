@@ -6,7 +6,7 @@ import {foldName, quoteName} from '../engine/quote.ts';
 import {trackingObstacle} from '../schema/obstacles.ts';
 import {fingerprintOf} from '../schema/schema.ts';
 import {affinity, type Table} from '../schema/table.ts';
-import {isConfirmed, isMarkKnown, logReachesTo, markedAt} from '../tracking/marks.ts';
+import {isMarkKnown, logReachesTo, markedAt, whyMarkFails} from '../tracking/marks.ts';
 import {trackingFault} from '../tracking/tracking.ts';
 import {logName} from '../triggers/names.ts';
 
@@ -125,8 +125,8 @@ export function whyAllRows(connection: Connection, table: Table, since: Since): 
     return 'its CREATE TABLE statement is not that of the backup before';
   const fault = trackingFault(connection, table);
   if (fault !== undefined) return `its changes were not tracked all the time: ${fault}`;
-  if (!isConfirmed(connection, since.owner, since.mark))
-    return 'the database may have lost, in a crash or because it is a copy, changes that the backup before has';
+  const failing = whyMarkFails(connection, since.owner, since.mark);
+  if (failing !== undefined) return failing;
   const seq = markedAt(connection, since.owner, since.mark, table.name);
   if (seq === undefined) return `its change log ${logName(table.name)} began after the backup before`;
   if (!logReachesTo(connection, table.name, seq)) return `its change log ${logName(table.name)} has lost rows`;

@@ -7,7 +7,7 @@ import {hasOwnTable} from '../triggers/own-objects.ts';
 import {dropUnusedMarks} from './drop-marks.ts';
 import {isIdentityKept} from './identity.ts';
 import {removeTracking, type Tracked, trackedTables} from './inventory.ts';
-import {marks, meta} from './own-tables.ts';
+import {files, marks, meta} from './own-tables.ts';
 import {trackingFault} from './tracking.ts';
 
 /** Tracking that does not work: the next increment takes all rows, and its triggers can make writes fail. */
@@ -23,9 +23,10 @@ export function brokenTracking(connection: Connection): readonly BrokenTracking[
     const detail = whatIsBroken(connection, tracked);
     if (detail !== undefined) broken.push({table: tracked.name, detail});
   }
-  const isLeft = !hasOwnTable(connection, marks) && hasOwnTable(connection, meta);
-  if (broken.length === 0 && isLeft && !isIdentityKept(connection))
-    broken.push({table: meta, detail: `table ${meta} is left, and nothing is tracked`});
+  if (broken.length > 0 || hasOwnTable(connection, marks)) return broken;
+  for (const table of isIdentityKept(connection) ? [files] : [meta, files]) {
+    if (hasOwnTable(connection, table)) broken.push({table, detail: `table ${table} is left, and nothing is tracked`});
+  }
   return broken;
 }
 

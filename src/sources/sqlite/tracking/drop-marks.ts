@@ -5,7 +5,7 @@ import {logName} from '../triggers/names.ts';
 import {hasOwnTable} from '../triggers/own-objects.ts';
 import {isIdentityKept} from './identity.ts';
 import {removeTracking, trackedTables} from './inventory.ts';
-import {marks, meta} from './own-tables.ts';
+import {files, marks, meta} from './own-tables.ts';
 
 /** Removes the owner's marks except `keep`, and what no other owner needs then; within a write transaction. */
 export function dropMarks(connection: Connection, owner: string, keep?: Mark): void {
@@ -16,6 +16,8 @@ export function dropMarks(connection: Connection, owner: string, keep?: Mark): v
     if (!marked || connection.get(known, owner, keep) === undefined) return;
   }
   if (marked) connection.run(`DELETE FROM main.${marks} WHERE owner = ? AND mark IS NOT ?`, owner, keep ?? null);
+  if (hasOwnTable(connection, files))
+    connection.run(`DELETE FROM main.${files} WHERE owner = ? AND mark IS NOT ?`, owner, keep ?? null);
   const unneeded: TableName[] = [];
   for (const {name, log} of trackedTables(connection)) {
     const needed = marked ? connection.value(`SELECT min(seq) FROM main.${marks} WHERE name = ?`, name) : null;
@@ -32,6 +34,6 @@ export function dropMarks(connection: Connection, owner: string, keep?: Mark): v
 /** Drops bkp's own tables when no mark is left; within a write transaction. */
 export function dropUnusedMarks(connection: Connection): void {
   if (hasOwnTable(connection, marks) && connection.number(`SELECT count(*) FROM main.${marks}`) > 0) return;
-  connection.exec(`DROP TABLE IF EXISTS main.${marks}`);
-  if (!isIdentityKept(connection)) connection.exec(`DROP TABLE IF EXISTS main.${meta}`);
+  for (const name of [marks, files, ...(isIdentityKept(connection) ? [] : [meta])])
+    if (hasOwnTable(connection, name)) connection.exec(`DROP TABLE main.${name}`);
 }

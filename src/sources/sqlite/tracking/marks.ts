@@ -5,6 +5,7 @@ import {quoteName} from '../engine/quote.ts';
 import type {Table} from '../schema/table.ts';
 import {logName} from '../triggers/names.ts';
 import {hasOwnTable} from '../triggers/own-objects.ts';
+import {recordFile, whyOtherFile} from './file-record.ts';
 import {marks} from './own-tables.ts';
 
 export const largestRowid = 2n ** 63n - 1n;
@@ -16,8 +17,9 @@ export const largestRowid = 2n ** 63n - 1n;
 export const wholeDatabase = marks;
 
 // What the mark of the database as a whole has as its position.
-const confirmed = 0n;
 const unconfirmed = -1n;
+/** And there is a record of the file; an older bkp confirmed with 0, without one. */
+const confirmed = 1n;
 
 /** Sets a new mark, which counts once {@link confirmMark} has followed the backup; within a write transaction. */
 export function beginMark(connection: Connection, owner: string, tables: readonly Table[]): Mark {
@@ -47,9 +49,15 @@ export function confirmMark(connection: Connection, owner: string, mark: Mark): 
   );
 }
 
-/** An older bkp confirmed no mark: its marks count. */
-export function isConfirmed(connection: Connection, owner: string, mark: Mark): boolean {
-  return markedAt(connection, owner, mark, wholeDatabase) !== unconfirmed;
+/**
+ * An older bkp confirmed no mark, or recorded no file: its marks count.
+ * @returns in words, why changes since the mark may be unknown whatever the logs have; undefined if it counts
+ */
+export function whyMarkFails(connection: Connection, owner: string, mark: Mark): string | undefined {
+  const position = markedAt(connection, owner, mark, wholeDatabase);
+  if (position === unconfirmed)
+    return 'the database may have lost, in a crash or because it is a copy, changes that the backup before has';
+  return position === confirmed ? whyOtherFile(connection, owner, mark) : undefined;
 }
 
 function insertMark(
@@ -58,6 +66,7 @@ function insertMark(
   tables: readonly Table[],
 ): void {
   connection.run(`INSERT OR REPLACE INTO main.${marks} VALUES (?, ?, ?, ?)`, owner, mark, wholeDatabase, position);
+  recordFile(connection, owner, mark);
   for (const table of tables) {
     const log = `main.${quoteName(logName(table.name))}`;
     if (table.key.kind === 'rowid')

@@ -17,19 +17,25 @@ import {hasOwnTable, requireFreeName} from '../triggers/own-objects.ts';
  *   whole, which says whether the backup has confirmed its mark. An existing mark of a table has been valid since
  *   it was set: code that finds a log or a trigger missing removes all marks of the table before it creates
  *   them again.
+ * - `_bkp_files`: the file in which a mark was set; see file-record.ts.
  */
 export const meta = `${ownPrefix}meta`;
 export const marks = `${ownPrefix}marks`;
+export const files = `${ownPrefix}files`;
 
 /**
- * Creates `_bkp_meta`, with an identity, and `_bkp_marks` if they are missing; within a write transaction.
+ * Creates `_bkp_meta`, with an identity, `_bkp_marks` and `_bkp_files` if they are missing; within a write transaction.
  * @throws BkpError `PRECONDITION` if a table of the user is called so
  */
 export function createOwnTables(connection: Connection): void {
-  for (const name of [meta, marks]) if (!hasOwnTable(connection, name)) requireFreeName(connection, 'table', name);
+  for (const name of [meta, marks, files])
+    if (!hasOwnTable(connection, name)) requireFreeName(connection, 'table', name);
   connection.exec(`
     CREATE TABLE IF NOT EXISTS main.${meta} (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS main.${marks}
-      (owner TEXT, mark TEXT, name TEXT, seq INTEGER NOT NULL, PRIMARY KEY (owner, mark, name)) WITHOUT ROWID;`);
+      (owner TEXT, mark TEXT, name TEXT, seq INTEGER NOT NULL, PRIMARY KEY (owner, mark, name)) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS main.${files}
+      (owner TEXT, mark TEXT, row INTEGER NOT NULL, inode TEXT NOT NULL, born TEXT NOT NULL,
+       PRIMARY KEY (owner, mark));`);
   connection.run(`INSERT OR IGNORE INTO main.${meta} VALUES ('identity', ?)`, randomBytes(16).toString('hex'));
 }

@@ -17,6 +17,11 @@ const forms = [
     written: '(owner TEXT, mark TEXT, name TEXT, seq INTEGER NOT NULL,',
     columns: ['owner', 'mark', 'name', 'seq'],
   },
+  {
+    named: /^_bkp_files$/i,
+    written: '(owner TEXT, mark TEXT, row INTEGER NOT NULL,',
+    columns: ['owner', 'mark', 'row', 'inode', 'born'],
+  },
   {named: new RegExp(`^${logName('')}`, 'i'), written: '(seq INTEGER PRIMARY KEY, k0', columns: ['seq', 'k0']},
   {named: new RegExp(`^${rowName('')}`, 'i'), written: `${ownPrefix})`, columns: [ownPrefix]},
 ];
