@@ -220,8 +220,8 @@ export interface Snapshot {
   ): Promise<{content: TableContent; readBytes: number} | undefined>;
   /**
    * @returns `rebase` when the log cannot name every changed key of the table, which may be another one of the same
-   *   name by now: the increment takes a new `base` of it instead; the next increment may take its changes again. A
-   *   notice says why.
+   *   name by now: the increment takes a new `base` of it instead; the next increment may take its changes again.
+   *   `allRows` of the options was called with the reason.
    */
   changes(table: TableName, since: Mark): Promise<Changes | 'rebase'>;
   /**
@@ -280,6 +280,8 @@ export type SnapshotOptions = {
   signal?: AbortSignal | undefined;
   /** Something the user should know once (for example: writers wait while this runs). */
   notice?: ((text: string) => void) | undefined;
+  /** Called with why `changes` or `compare` are `rebase`, in words that follow "all rows of … are taken:". */
+  allRows?: ((table: TableName, why: string) => void) | undefined;
   /** Called before one call that may block this thread for many seconds. */
   blocks?: (() => void) | undefined;
 };

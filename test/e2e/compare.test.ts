@@ -60,6 +60,24 @@ test("LEVEL='source' names tables, numbers and keys of rows that the change log 
   expect(reportsOf(desk)).toEqual([expect.stringMatching(/_source_failed_/)]);
 });
 
+test("LEVEL='source' says which tables are not compared, and why", async () => {
+  const desk = openDesk();
+  const {run} = runDirectly(desk);
+  await run(createC(true));
+  await run('BACKUP c');
+  desk.exec('DROP TRIGGER _bkp_delete_orders');
+  const why =
+    'orders is not compared, because the next increment takes all of its rows: its changes were not tracked all the ' +
+    'time: its trigger _bkp_delete_orders is missing';
+  const {result} = await run("VERIFY c WITH (LEVEL='source')");
+  expect(result?.notices).toEqual([why]);
+  desk.exec('DROP TRIGGER _bkp_delete_products');
+  await expect(run("VERIFY c WITH (LEVEL='source')")).rejects.toMatchObject({
+    code: 'PRECONDITION',
+    details: [`${why}.`, expect.stringContaining('products is not compared')],
+  });
+});
+
 test("LEVEL='source' is refused where nothing could be compared", async () => {
   const desk = openDesk();
   const {run, give} = runDirectly(desk);

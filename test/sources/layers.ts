@@ -137,6 +137,7 @@ export async function takeIncrement(
     track: {owner},
     since: {owner, mark: parent.mark!, fingerprints},
     notice,
+    allRows: (table, why) => notice?.(`all rows of ${table} are taken: ${why}`),
   });
   try {
     const layers: Record<string, readonly Layer[]> = {};

@@ -147,6 +147,7 @@ function openSnapshot(
       before: parent && partsOf(parent),
       signal,
       notice,
+      allRows: (table, why) => notice(`all rows of ${table} are taken: ${why}`),
       blocks,
     });
     return {members, snapshot};

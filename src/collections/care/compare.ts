@@ -113,15 +113,22 @@ export async function compareWithSource(tools: CompareTools, request: CompareReq
     tools.progress({...meter.state(), phase: 'Source'});
     const wanted = [...own, ...needed].map(({name: table}) => table);
     const present = () => presentOf(source, wanted);
+    const since = sinceOf(backup, backup.body.collection.id);
+    const notCompared = new Map<TableName, string>();
+    const allRows = (table: TableName, why: string) => {
+      const text = `${table} is not compared, because the next increment takes all of its rows: ${why}`;
+      notCompared.set(table, text);
+      tools.notice(text);
+    };
     const snapshot = await openListed('TABLE_NOT_FOUND', present, (tables) =>
-      source.snapshot({tables, since: sinceOf(backup, backup.body.collection.id), signal, notice: tools.notice}),
+      source.snapshot({tables, since, signal, notice: tools.notice, allRows}),
     );
     try {
       const comparedAt = isoText(nowMicros());
       const now = new Set(snapshot.schemas.map(({name: table}) => table));
       const left = tracked.filter(({schema}) => now.has(schema.name));
       const dropped = goneText(tracked.map(({schema}) => schema.name).filter((table) => !now.has(table)));
-      const {compared, logged, untracked} = await applyChanges(snapshot, backup, left, staging);
+      const {compared, logged, untracked} = await applyChanges({snapshot, notCompared}, backup, left, staging);
       if (compared.size === 0) throw nothingCompared([...notChecked, ...dropped, ...untracked]);
       const restored = await staging.finish({check: 'quick', contentOf: compared, signal, notice: tools.notice});
       const tables = await contentsCompared(snapshot, compared, restored);
@@ -200,7 +207,7 @@ const goneText = (tables: readonly TableName[]): readonly string[] =>
   tables.length > 0 ? [`${tables.join(', ')}: not in the source any more.`] : [];
 
 async function applyChanges(
-  snapshot: Snapshot,
+  {snapshot, notCompared}: {snapshot: Snapshot; notCompared: ReadonlyMap<TableName, string>},
   backup: Backup,
   tracked: readonly TableBackup[],
   staging: Awaited<ReturnType<TableSource['stage']>>,
@@ -216,7 +223,7 @@ async function applyChanges(
     }
     const changes = await snapshot.changes(name, backup.body.mark!);
     if (changes === 'rebase') {
-      untracked.push(`The next increment takes all rows of ${name}: its changes are not known.`);
+      untracked.push(`${notCompared.get(name)}.`);
       continue;
     }
     compared.add(name);

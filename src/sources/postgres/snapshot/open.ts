@@ -78,6 +78,7 @@ export async function openSnapshot(
       isCompared,
       since,
       notice: asked.notice,
+      allRows: asked.allRows,
     });
   } catch (error) {
     const why = asked.signal?.aborted ? undefined : await whyTablesChanged(connection, asked, error);

@@ -56,6 +56,7 @@ export type OpenedSnapshot = {
   isCompared: boolean;
   since: SnapshotOptions['since'];
   notice: SnapshotOptions['notice'];
+  allRows: SnapshotOptions['allRows'];
 };
 
 const muchSince = ({rows}: StoredRows) => `much of it has changed since all ${rows} rows were taken`;
@@ -133,7 +134,7 @@ export class PostgresSnapshot implements Snapshot {
   }
 
   async changes(table: TableName, since: Mark): Promise<Changes | 'rebase'> {
-    const {since: asked, notice} = this.#opened;
+    const {since: asked, allRows} = this.#opened;
     if (this.compare !== undefined) return 'rebase';
     const connection = this.#connectionOf(table);
     const relation = this.#relation(table);
@@ -143,7 +144,7 @@ export class PostgresSnapshot implements Snapshot {
       ? ((await whyAllRows(connection, oid, row)) ?? (await whyUnwrittenRowsChange(connection, oid)))
       : otherColumns;
     if (why !== undefined || row === undefined) {
-      notice?.(`all rows of ${table} are taken: ${why}`);
+      allRows?.(table, why ?? 'its changes since then are not known');
       return 'rebase';
     }
     const columns = await this.#columnsOf(relation, connection);
@@ -166,10 +167,10 @@ export class PostgresSnapshot implements Snapshot {
   }
 
   async #compare(table: TableName, stored: StoredRows, {mostKeys}: {mostKeys: number}): Promise<Difference | 'rebase'> {
-    const {connection: leader, readers, isScanned, since, notice} = this.#opened;
+    const {connection: leader, readers, isScanned, since, allRows} = this.#opened;
     const relation = this.#relation(table);
     const rebase = (why: string) => {
-      notice?.(`all rows of ${table} are taken: ${why}`);
+      allRows?.(table, why);
       return 'rebase' as const;
     };
     if (!this.#hasFingerprint(table)) return rebase(otherColumns);

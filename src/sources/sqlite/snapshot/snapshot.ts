@@ -89,7 +89,13 @@ async function tryToOpen(path: string, options: SnapshotOptions): Promise<Snapsh
     // A table that continues had keys of the right types when it began, and its columns are still the same.
     const begins = ({name}: Table) => options.since === undefined || allRows.has(name);
     const keysToCheck = track === undefined ? [] : tracked.filter(begins).map(({name}) => name);
-    return new SqliteSnapshot(reading, tables, {...options, writtenBy, mark: marked?.mark, allRows, keysToCheck});
+    return new SqliteSnapshot(reading, tables, {
+      ...options,
+      writtenBy,
+      mark: marked?.mark,
+      begin: allRows,
+      keysToCheck,
+    });
   } catch (error) {
     reading.close();
     throw error;
@@ -153,11 +159,12 @@ class SqliteSnapshot implements Snapshot {
   readonly #owner: string | undefined;
   readonly #tracker: string | undefined;
   readonly #notice: SnapshotOptions['notice'];
+  readonly #tellAllRows: SnapshotOptions['allRows'];
   readonly #blocks: SnapshotOptions['blocks'];
   readonly #counts = new Map<TableName, number>();
   readonly #maker: SegmentMaker;
   readonly #records: PageRecords;
-  readonly #allRows: AllRows;
+  readonly #begin: AllRows;
   readonly #keysToCheck: readonly TableName[];
 
   constructor(
@@ -166,19 +173,20 @@ class SqliteSnapshot implements Snapshot {
     options: SnapshotOptions & {
       writtenBy: number | undefined;
       mark: Mark | undefined;
-      allRows: AllRows;
+      begin: AllRows;
       keysToCheck: readonly TableName[];
     },
   ) {
     const {connection} = reading;
     this.mark = options.mark;
-    this.#allRows = options.allRows;
+    this.#begin = options.begin;
     this.#keysToCheck = options.keysToCheck;
     this.#reading = reading;
     this.#connection = connection;
     this.#owner = options.since?.owner;
     this.#tracker = options.track?.owner;
     this.#notice = options.notice;
+    this.#tellAllRows = options.allRows;
     this.#blocks = options.blocks;
     this.#tables = new Map(tables.map((table) => [table.name, table]));
     const except = options.exceptObjects ?? [];
@@ -242,10 +250,10 @@ class SqliteSnapshot implements Snapshot {
 
   async changes(table: TableName, since: Mark): Promise<Changes | 'rebase'> {
     const seq = this.#owner === undefined ? undefined : markedAt(this.#connection, this.#owner, since, table);
-    const reason = this.#allRows.get(table) ?? (seq === undefined ? 'its changes since then are not known' : undefined);
+    const reason = this.#begin.get(table) ?? (seq === undefined ? 'its changes since then are not known' : undefined);
     const unknown = reason ?? unknownKeys(this.#connection, this.#table(table), seq!);
     if (unknown !== undefined) {
-      this.#notice?.(`all rows of ${table} are taken: ${unknown}`);
+      this.#tellAllRows?.(table, unknown);
       return 'rebase';
     }
     return changesOf(this.#connection, this.#maker, this.#table(table), {since: seq!, blocks: this.#blocks});
