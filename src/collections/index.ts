@@ -30,7 +30,7 @@ export {liveAfter} from './diff/live.ts';
 export type {After} from './diff/side.ts';
 export {storedAfter} from './diff/stored.ts';
 export {bytesOf, createScratch, loadTables, segmentsFor, type TableToRead} from './read/load.ts';
-export {findTable, labelOf, type OpenedBackup, openBackup, requireTable} from './read/opened.ts';
+export {findTable, labelOf, nameAmong, type OpenedBackup, openBackup, requireTable} from './read/opened.ts';
 export {
   type PlannedTable,
   planRestore,

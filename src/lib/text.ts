@@ -25,6 +25,11 @@ export function printableLines(text: string): string {
   );
 }
 
+/** Without the case of ASCII letters, the only ones that SQLite folds in names. */
+export function foldAscii(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+}
+
 /** A word in quotes that every POSIX shell takes as it is. */
 export const shellQuoted = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;
 

@@ -1,4 +1,5 @@
 import {quotedName, type Token} from '../lib/sqlite-tokens.ts';
+import {foldAscii} from '../lib/text.ts';
 
 /** A literal of a statement. */
 export type Literal = {kind: 'integer'; value: bigint} | {kind: 'text'; value: string};
@@ -146,7 +147,7 @@ function columnAt(
   const [first, dot, second] = term;
   if (dot?.text === '.') {
     const [qualifier, name] = [nameOf(first), nameOf(second)];
-    const isOurs = qualifier !== undefined && names.some((own) => fold(own) === fold(qualifier));
+    const isOurs = qualifier !== undefined && names.some((own) => foldAscii(own) === foldAscii(qualifier));
     return isOurs && name !== undefined ? {name, next: 3} : undefined;
   }
   const name = nameOf(first);
@@ -199,8 +200,6 @@ function literalAt(term: readonly Token[], at: number): {literal: Literal; next:
   const value = isNegative ? -BigInt(digits.text) : BigInt(digits.text);
   return value >= least && value <= most ? {literal: {kind: 'integer', value}, next} : undefined;
 }
-
-const fold = (name: string) => name.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 
 function isOneOf(token: Token | undefined, words: readonly string[]): boolean {
   return token?.kind === 'word' && words.includes(token.text.toLowerCase());

@@ -3,6 +3,7 @@ import {
   diffTables,
   findTable,
   liveAfter,
+  nameAmong,
   type OpenedBackup,
   openBackup,
   requireTable,
@@ -89,7 +90,7 @@ function namesOf(before: OpenedBackup, after: After, tables: readonly string[]):
     tables.map((written) => {
       const name = plainTable(written);
       const found = findTable(before, name)?.schema.name;
-      const other = [...after.tables.keys()].find((table) => table.toLowerCase() === name.toLowerCase());
+      const other = nameAmong([...after.tables.keys()], name);
       return found ?? other ?? requireTable(before, name).schema.name;
     }),
   );

@@ -1,5 +1,6 @@
 import {BkpError, didYouMean} from '../../errors/index.ts';
 import {quotedName} from '../../lib/sqlite-tokens.ts';
+import {foldAscii} from '../../lib/text.ts';
 import {isInFile} from '../../sources/index.ts';
 import {quoteName} from '../../sql/index.ts';
 import {isDamage, type VaultReader} from '../../vault/index.ts';
@@ -57,8 +58,11 @@ export function requireTable(opened: OpenedBackup, name: string): TableBackup {
 /** A name counts as it is; if there is no such table, as SQL reads it: `"my table"`. */
 export function findTable({backup}: OpenedBackup, name: string): TableBackup | undefined {
   const {tables} = backup.body;
-  const find = (text: string) =>
-    tables.find(({schema}) => schema.name === text) ?? tables.find(({schema}) => isSame(schema.name, text));
+  const names = tables.map(({schema}) => schema.name);
+  const find = (text: string) => {
+    const meant = nameAmong(names, text);
+    return tables.find(({schema}) => schema.name === meant);
+  };
   const isOfFile = isInFile(backup.body.source.description);
   const exact = find(name) ?? (isOfFile ? find(quotedName(name) ?? name) : undefined);
   if (exact !== undefined || isOfFile) return exact;
@@ -70,7 +74,11 @@ export function findTable({backup}: OpenedBackup, name: string): TableBackup | u
   return found.length === 1 ? found[0] : undefined;
 }
 
-const isSame = (one: string, other: string) => one.toLowerCase() === other.toLowerCase();
+const isSame = (one: string, other: string) => foldAscii(one) === foldAscii(other);
+
+/** The one of these names that a written one means. */
+export const nameAmong = (names: readonly string[], written: string): string | undefined =>
+  names.find((name) => name === written) ?? names.find((name) => isSame(name, written));
 
 /** More names than this do not help. */
 const mostNames = 20;

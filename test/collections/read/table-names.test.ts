@@ -31,6 +31,15 @@ test.each([
   expect(found('sqlite::path=app.db', odd, name)).toBe(table);
 });
 
+test.each([
+  ['Ä', 'Ä'],
+  ['ä', 'ä'],
+  ['Größe', 'größe'],
+  ['GRÖßE', undefined],
+])('%s: SQLite folds only ASCII letters', (name, table) => {
+  expect(found('sqlite::path=app.db', ['Ä', 'ä', 'größe'], name)).toBe(table);
+});
+
 const served = ['public.orders', 'public."Orders"', 'billing.cards', 'public."my.table"', '"my schema"."my table"'];
 
 test.each([

@@ -1,3 +1,5 @@
+import {foldAscii} from '../../../lib/text.ts';
+
 /** A quoted identifier; the name may contain any character. */
 export function quoteName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
@@ -9,6 +11,4 @@ export function quoteText(text: string): string {
 }
 
 /** SQLite ignores the case of ASCII letters in names, and of no others. */
-export function foldName(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
-}
+export const foldName = foldAscii;
