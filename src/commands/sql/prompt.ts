@@ -49,7 +49,10 @@ export async function promptForStatements(
       text = '';
       continue;
     }
-    if (text === '' && /^\s*(exit|quit|\\q)\s*;?\s*$/i.test(typed.text)) break;
+    if (/^\s*(exit|quit|\\q)\s*;?\s*$/i.test(typed.text) && isBetweenWords(text)) {
+      if (text !== '') deps.stderr.write('The statement that was not ended by ; was not run.\n');
+      break;
+    }
     if (text === '' && /^\s*(help|\\h|\\\?|\?)\s*;?\s*$/i.test(typed.text)) {
       lines.release();
       deps.stderr.write(promptHelp);
@@ -65,6 +68,9 @@ export async function promptForStatements(
   }
   lines.release();
 }
+
+/** Not within a quoted text, which may have any line. */
+const isBetweenWords = (text: string) => isComplete(`${text}\n;`);
 
 function typedFrom({stdin, stdout, stderr, env}: CommandDeps) {
   return {stdin, stdout, stderr, env};

@@ -257,6 +257,27 @@ function kindsOf(body: unknown): unknown {
   return JSON.parse(JSON.stringify(body, (key, value) => (key === 'place' ? undefined : value)));
 }
 
+test.each([
+  ['exit', 'The statement that was not ended by ; was not run.'],
+  ['  QUIT;', 'The statement that was not ended by ; was not run.'],
+])('%j in the middle of a statement leaves the prompt', async (line, said) => {
+  const it = prompt();
+  await it.sees('bkp> ');
+  it.type(`SELECT 1 AS ran\r${line}\r`);
+  await it.sees(said);
+  await it.end();
+  expect(it.rows()).toEqual([]);
+});
+
+test('exit in a quoted text is text', async () => {
+  const it = prompt();
+  await it.sees('bkp> ');
+  it.type("SELECT 'a\rexit\r' AS ran;\r");
+  await it.sees('{"ran":"a\\nexit\\n"}');
+  await it.end();
+  expect(it.err()).not.toContain('was not run');
+});
+
 test('the greeting and the help of the prompt fit a terminal of 80 columns', async () => {
   const typing = prompt();
   await typing.sees('bkp> ');
