@@ -56,6 +56,15 @@ function nextStep(file: string, cause: unknown): string {
   return 'bkp doctor checks the home and prints details';
 }
 
+/** What runs writes to a journal that nobody reads any more. */
+export function replaced(file: string): BkpError {
+  return new BkpError('JOURNAL_UNAVAILABLE', `the journal ${file} was cut off while bkp used it`, {
+    cause: 'its operations are lost; a backup that was running may exist, or still be made',
+    next: 'SHOW BACKUP COLLECTIONS shows the newest backups; give the statement again if its backup is not there',
+    context: {file},
+  });
+}
+
 /** Only the list of operations is lost with a journal: backups are in their store. */
 export function replaceIt(file: string): string {
   return `move it away (${moveAway(file, 'damaged')}): bkp starts a new one, and no backup is lost with it`;

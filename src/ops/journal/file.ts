@@ -1,4 +1,4 @@
-import {closeSync, openSync} from 'node:fs';
+import {closeSync, openSync, statSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 import {BkpError} from '../../errors/index.ts';
@@ -56,8 +56,11 @@ const steps: readonly string[] = [
 
 /** How long one statement waits for other processes; they hold the journal for milliseconds. */
 const busyTimeoutMs = 5_000;
-/** Switching a new file to WAL ignores the busy timeout; several processes may do it at the same time. */
-const wal = {tries: 100, pauseMs: 20};
+/**
+ * Switching a new file to WAL mostly ignores the busy timeout; several processes may do it at the same time. If a file
+ * was cut off while another process has it open, each try waits for the whole timeout, and none succeeds.
+ */
+const wal = {patienceMs: 3_000, pauseMs: 20};
 
 /**
  * Opens the journal. Creates the folder (mode 0700), the file (mode 0600) and the tables where they are missing.
@@ -76,6 +79,26 @@ export function openJournalFile(file: string): DatabaseSync {
     database.close();
     throw error;
   }
+}
+
+/**
+ * Call it right after the journal was opened.
+ * @returns whether its content was replaced under the open connection: the file was cut off, or another process began
+ *   a new write-ahead log. SQLite still reads the old one then, which no other process can, and reports nothing. A
+ *   journal that was moved away or removed is whole, for those who have it open
+ */
+export function replacementOf(file: string): () => boolean {
+  const opened = {file: identityOf(file), wal: identityOf(`${file}-wal`)};
+  return () => {
+    const now = identityOf(file);
+    if (now?.id !== opened.file?.id) return false;
+    return now?.isEmpty === true || identityOf(`${file}-wal`)?.id !== opened.wal?.id;
+  };
+}
+
+function identityOf(path: string): {id: string; isEmpty: boolean} | undefined {
+  const facts = statSync(path, {bigint: true, throwIfNoEntry: false});
+  return facts && {id: `${facts.dev}.${facts.ino}`, isEmpty: facts.size === 0n};
 }
 
 function prepareSchema(database: DatabaseSync, file: string): void {
@@ -115,12 +138,13 @@ function checkedVersion(database: DatabaseSync, file: string): number {
 }
 
 function enterWal(database: DatabaseSync): void {
-  for (let left = wal.tries; ; left--) {
+  const startedAtMs = performance.now();
+  for (;;) {
     try {
       database.exec('PRAGMA journal_mode = WAL');
       return;
     } catch (error) {
-      if (left === 0 || !isContention(error)) throw error;
+      if (performance.now() - startedAtMs > wal.patienceMs || !isContention(error)) throw error;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, wal.pauseMs);
     }
   }

@@ -16,8 +16,8 @@ import {failure} from '../outcome.ts';
 import {believable, type MeasuredProgress, percentOf} from '../progress.ts';
 import {subjectText} from '../subject.ts';
 import {deadWorkerError, whyDead} from './dead-workers.ts';
-import {guarded} from './errors.ts';
-import {openJournalFile} from './file.ts';
+import {guarded, replaced} from './errors.ts';
+import {openJournalFile, replacementOf} from './file.ts';
 import {pageWindow} from './paging.ts';
 import {busy, ended, notFound, unfinished} from './refusals.ts';
 import {limitsOf, logFileOf, operationOf, type Row, workerOf} from './row.ts';
@@ -112,6 +112,7 @@ export type Journal = {
   /**
    * Ends operations whose worker is dead, or never claimed them, with an error.
    * @returns the operations that this call has ended
+   * @throws BkpError `JOURNAL_UNAVAILABLE` also if the file was cut off since it was opened
    */
   reap(): Promise<Operation[]>;
   /** Synchronous, because the process may be about to exit. */
@@ -128,6 +129,7 @@ const batchSize = 1000;
 export function openJournal({file, logsDir, nowMicros, processes, onReaped}: JournalOptions): Journal {
   const guard = <T>(work: () => T): T => guarded(file, work);
   const database = guard(() => openJournalFile(file));
+  const isReplaced = guard(() => replacementOf(file));
   const prepared = new Map<string, StatementSync>();
 
   /** Runs one statement; prepares it on first use. */
@@ -264,7 +266,8 @@ export function openJournal({file, logsDir, nowMicros, processes, onReaped}: Jou
     reap: async () => reapAll(),
 
     close: () => {
-      if (database.isOpen) database.close();
+      // Closing would write old pages into the file that another process began.
+      if (database.isOpen && !isReplaced()) database.close();
     },
   };
 
@@ -289,6 +292,7 @@ export function openJournal({file, logsDir, nowMicros, processes, onReaped}: Jou
   }
 
   function reapAll(): Operation[] {
+    if (guard(isReplaced)) throw replaced(file);
     return rows(sql.open).flatMap((row) => {
       const why = whyDead(row, processes, nowMicros());
       if (why === undefined) return [];

@@ -1,3 +1,4 @@
+import {renameSync, truncateSync} from 'node:fs';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {afterEach, beforeEach, expect, test, vi} from 'vitest';
 import {type Fate, systemProcesses} from '../../../src/lib/processes.ts';
@@ -77,4 +78,24 @@ test('waiting fails with OPERATION_NOT_FOUND when the operation is forgotten mea
   await journal.requestCancel(operation.number);
   await journal.forget(operation.number);
   await waiting;
+});
+
+test('it ends when the journal was cut off, and a worker that opens it gives up', async () => {
+  const waiting = waitFor(journal, operation.number, {pollMs: 10, timeoutMs: 20_000});
+  truncateSync(home.file, 0);
+  const message = expect.stringContaining('was cut off');
+  const ended = expect(waiting).rejects.toMatchObject({code: 'JOURNAL_UNAVAILABLE', message});
+  const startedAtMs = performance.now();
+  expect(() => home.open()).toThrow('cannot be used');
+  expect(performance.now() - startedAtMs).toBeLessThan(60_000);
+  await ended;
+});
+
+test('it waits on for an operation whose journal was moved away', async () => {
+  const waiting = waitFor(journal, operation.number, {pollMs: 10, timeoutMs: 20_000});
+  for (const end of ['', '-wal', '-shm']) renameSync(home.file + end, `${home.file}.old${end}`);
+  home.open();
+  await sleep(1500);
+  await journal.requestCancel(operation.number);
+  expect((await waiting).state.name).toBe('done');
 });
