@@ -313,6 +313,34 @@ test('a difference reads what changed, and names rows, tables and schemas', asyn
   });
 });
 
+test('a difference of increments of two chains compares what they have', async () => {
+  const {exec, backup, diff} = await begin();
+  await backup('full');
+  exec("INSERT INTO orders (id, note) VALUES (11, 'first'), (12, 'first')");
+  const first = await backup('incremental');
+  exec('DELETE FROM orders WHERE id IN (11, 12)');
+  // Its base has the bytes of the one before.
+  await backup('full');
+  exec("INSERT INTO orders (id, note) VALUES (12, 'second'), (13, 'second')");
+  const second = await backup('incremental');
+  const found = await diff(first, second);
+  expect(found.tables).toEqual({orders: '+1 ~1 -1'});
+  expect(found.rows.map(({kind, row}) => [kind, row.id])).toEqual([
+    ['deleted', 11n],
+    ['changed', 12n],
+    ['added', 13n],
+  ]);
+});
+
+test('a difference names what changed in a schema although no row did', async () => {
+  const {exec, backup, diff} = await begin();
+  const full = await backup('full');
+  exec('CREATE INDEX by_note ON items (note)');
+  expect((await diff(full, undefined)).tables).toEqual({items: 'index by_note added'});
+  const next = await backup('incremental');
+  expect((await diff(full, next)).tables).toEqual({items: 'index by_note added'});
+});
+
 test('damage is an error that names backup and table, never fewer rows', async () => {
   const {backup, read, diff, cluster, exec} = await begin();
   const full = await backup('full');

@@ -48,6 +48,8 @@ export class Engine {
         isolate: false,
         maxWorkers: 2,
         testTimeout: 60_000,
+        // Some start a database server.
+        hookTimeout: 120_000,
         env: {CI: 'true'},
       },
       {plugins: [mutate]},

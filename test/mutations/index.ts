@@ -1,11 +1,13 @@
 import {changeMutants} from './changes.ts';
 import {collectorMutants} from './collectors.ts';
 import {commitMutants} from './commits.ts';
+import {differenceMutants} from './differences.ts';
 import {fingerprintMutants} from './fingerprints.ts';
 import {keyMutants} from './keys.ts';
 import {leaseMutants} from './leases.ts';
 import {lookingMutants} from './looking.ts';
 import type {Mutant} from './mutant.ts';
+import {postgresMutants} from './postgres.ts';
 import {proofMutants} from './proofs.ts';
 import {restoreMutants} from './restores.ts';
 import {scheduleMutants} from './schedules.ts';
@@ -22,4 +24,6 @@ export const mutants: readonly Mutant[] = [
   ...scheduleMutants,
   ...lookingMutants,
   ...changeMutants,
+  ...differenceMutants,
+  ...postgresMutants,
 ];

@@ -189,3 +189,35 @@ test.each(['merge', 'replace'] as const)(
     expect([await rows(), await own()]).toEqual(before);
   },
 );
+
+test('a table whose key was changed is neither merged nor replaced', async () => {
+  const database = await made(
+    'CREATE TABLE t (id int PRIMARY KEY, other int UNIQUE); INSERT INTO t VALUES (1, 5), (2, 6)',
+  );
+  const backup = await full(database, 't');
+  await database.exec(`ALTER TABLE t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (other);
+    UPDATE t SET other = 7 WHERE id = 1`);
+  for (const mode of ['merge', 'replace'] as const) {
+    await expect(merge(database.source, backup, mode)).rejects.toMatchObject({
+      code: 'PRECONDITION',
+      details: ['its primary key is other, and was id in the backup'],
+    });
+  }
+  expect(await database.rows('t')).toEqual(['(1,7)', '(2,6)']);
+});
+
+test('triggers and rules are in the states that they had', async () => {
+  const database =
+    await made(`${shop} CREATE TRIGGER always AFTER UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION note();
+    ALTER TABLE orders ENABLE ALWAYS TRIGGER always, ENABLE ALWAYS RULE counted;
+    CREATE TRIGGER never AFTER UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION note();
+    CREATE TRIGGER replicated AFTER UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION note();
+    ALTER TABLE orders DISABLE TRIGGER never, ENABLE REPLICA TRIGGER replicated`);
+  const backup = await full(database, 'orders');
+  const states = `(SELECT tgname, tgenabled FROM pg_trigger WHERE tgrelid = 'orders'::regclass
+    UNION ALL SELECT rulename, ev_enabled FROM pg_rewrite WHERE ev_class = 'orders'::regclass)`;
+  const before = await database.rows(states);
+  await database.exec('UPDATE orders SET total = 8');
+  await merge(database.source, backup, 'merge');
+  expect(await database.rows(states)).toEqual(before);
+});
