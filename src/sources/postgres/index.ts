@@ -66,11 +66,13 @@ export type PostgresSourceOptions = {
   tracking?: TrackingMode | undefined;
   /** After a silence as long as this, the server is asked whether it is there; default 30 s. */
   quietMs?: number | undefined;
-  /** How many read or load rows at the same time; default 2. */
+  /** How many read or load rows at the same time; default 2, and 3 for the bases of a backup. */
   connections?: number | undefined;
 };
 
 const defaultConnections = 2;
+/** With fewer, one of two cores waits whenever bkp takes what the other one has read: a tenth of the time. */
+const defaultReaders = 3;
 
 /** A PostgreSQL database. One connection stays open between calls; a snapshot and a staging have their own. */
 export class PostgresSource implements TableSource {
@@ -151,7 +153,7 @@ export class PostgresSource implements TableSource {
   }
 
   async snapshot(options: SnapshotOptions): Promise<Snapshot> {
-    const {env, lockTimeout = defaultLockTimeoutSeconds, connections = defaultConnections} = this.#options;
+    const {env, lockTimeout = defaultLockTimeoutSeconds, connections} = this.#options;
     const own = await this.#own('backup');
     return this.#naming(() =>
       openSnapshot(own, options, {
@@ -159,7 +161,8 @@ export class PostgresSource implements TableSource {
         programs: () => this.#programs(own),
         env,
         lockTimeoutSeconds: lockTimeout,
-        connections,
+        connections: connections ?? defaultConnections,
+        readers: connections ?? defaultReaders,
         isScanned: whyScanned(own, this.#mode) !== undefined,
         connect: () => this.#own('backup'),
       }),

@@ -89,6 +89,34 @@ test.each([1, 2, 3])('an increment on %i connections has the changes of all tabl
   expect(await compared(source, full)).toMatchObject({lost: []});
 });
 
+const opened = async (options: {connections?: number}, limit = -1) => {
+  const database = await created();
+  const role = `reads_${database.name}`;
+  await database.exec(`${schema} CREATE ROLE ${role} LOGIN CONNECTION LIMIT ${limit};
+    GRANT pg_read_all_data TO ${role};`);
+  const source = database.with(options, {user: role});
+  onTestFinished(() => source.close());
+  await source.describe('all');
+  const snapshot = await source.snapshot({tables});
+  onTestFinished(() => snapshot.close());
+  return (await database.rows(sessions)).length;
+};
+
+test.each([
+  [{}, 3],
+  [{connections: 2}, 2],
+  [{connections: 4}, 4],
+] as const)('a full backup with %o has %i readers beside its first connection', async (options, readers) => {
+  expect(await opened(options)).toBe(1 + readers);
+});
+
+test('a full backup has fewer readers where a role may not open all of them', async () => {
+  // One stays open beside those of the backup, and that of pg_dump may be about to end.
+  const sessions = await opened({connections: 4}, 5);
+  expect(sessions).toBeGreaterThan(1);
+  expect(sessions).toBeLessThan(5);
+});
+
 test('few changes need no other connection', async () => {
   const database = await created();
   await database.exec(schema);

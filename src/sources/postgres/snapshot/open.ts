@@ -15,13 +15,17 @@ import {beginWithParts} from './with-parts.ts';
 
 /** Of a database that is smaller, one connection reads the rows as fast. */
 const bytesForReaders = 16 * 1024 * 1024;
+/** Each reader has a lock of every table, and a server has room for about 6,400 locks of all its sessions. */
+const manyTables = 500;
 /** The rows of fewer changes are there before another connection is: about 5,000 of them. */
 const logBytesForOthers = 256 * 1024;
 
 export type OpenOptions = Pick<DumpOptions, 'resolved' | 'programs' | 'env'> & {
   lockTimeoutSeconds: number;
-  /** How many read at the same time. */
+  /** How many read changes at the same time. */
   connections: number;
+  /** How many read bases at the same time; of many tables no more than `connections`. */
+  readers: number;
   /** Nothing is written to the database. */
   isScanned: boolean;
   /** Opens another one. */
@@ -59,8 +63,10 @@ export async function openSnapshot(
     if (logged !== undefined) await requireKnownMark(connection, logged);
     const bytes = relations.reduce((sum, relation) => sum + relation.bytes, 0);
     const isSmall = logged !== undefined || bytes < bytesForReaders;
-    const readers = isSmall ? [connection] : await openReaders(connection, {...options, relations});
     const reading = {...options, relations};
+    const isMany = relations.length + rootOf.size > manyTables;
+    const connections = isMany ? Math.min(options.connections, options.readers) : options.readers;
+    const readers = isSmall ? [connection] : await openReaders(connection, {...reading, connections});
     const beside =
       logged !== undefined && (await isMuchLogged(connection, relations))
         ? await openBeside(connection, {...reading, connections: Math.min(options.connections, relations.length)})

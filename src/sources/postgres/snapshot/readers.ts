@@ -12,7 +12,10 @@ export type ReaderOptions = {
   lockTimeoutSeconds: number;
 };
 
-/** Opens connections that read the snapshot of the leader. If one of them cannot be had, the leader reads alone. */
+/**
+ * Opens connections that read the snapshot of the leader, as many of them as can be had; without any, the leader reads
+ * alone.
+ */
 export async function openReaders(leader: Connection, options: ReaderOptions): Promise<readonly Connection[]> {
   if (options.connections === 1) return [leader];
   const readers = await openOthers(leader, {...options, mode: 'READ ONLY'});
@@ -25,13 +28,17 @@ export async function openReaders(leader: Connection, options: ReaderOptions): P
  */
 export async function openBeside(leader: Connection, options: ReaderOptions): Promise<readonly Connection[]> {
   const connections = options.connections - 1;
-  return [leader, ...(connections < 1 ? [] : await openOthers(leader, {...options, connections, mode: 'READ WRITE'}))];
+  if (connections < 1) return [leader];
+  const others = await openOthers(leader, {...options, connections, mode: 'READ WRITE'});
+  if (others.length === connections) return [leader, ...others];
+  for (const other of others) await other.close();
+  return [leader];
 }
 
 /**
  * Opens connections that see the snapshot of the leader, which keeps it for them. They lock all tables at once: behind
  * a statement that waits for the leader's locks, they would wait for ever, and so would the backup.
- * @returns none if one of them cannot be had
+ * @returns those that can be had
  */
 async function openOthers(
   leader: Connection,
@@ -52,9 +59,9 @@ async function openOthers(
   };
   const opened = await Promise.allSettled(Array.from({length: connections}, open));
   const readers = opened.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
-  if (readers.length === connections) return readers;
+  const faults = opened.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []));
+  const ours = faults.find((fault) => !(fault instanceof BkpError) || fault.code === 'INTERNAL');
+  if (ours === undefined) return readers;
   for (const reader of readers) await reader.close();
-  const fault = opened.find((result) => result.status === 'rejected')?.reason;
-  if (fault instanceof BkpError && fault.code !== 'INTERNAL') return [];
-  throw fault;
+  throw ours;
 }
