@@ -4,6 +4,7 @@ import {isKey} from '../key.ts';
 import type {ListOptions, ObjectFacts} from '../store.ts';
 import {by, type S3Connection} from './connection/connection.ts';
 import {UnexpectedResponse} from './connection/failure.ts';
+import {defaultEmptyPages, type S3StoreOptions} from './options.ts';
 
 /** The largest page that servers return. */
 const pageKeys = 1000;
@@ -16,13 +17,16 @@ export async function* listObjects(
   connection: S3Connection,
   rootPrefix: string,
   prefix: string,
-  {after: afterKey}: ListOptions = {},
+  {after: afterKey, emptyPagesAtMost = defaultEmptyPages}: ListOptions & Pick<S3StoreOptions, 'emptyPagesAtMost'> = {},
 ): AsyncIterable<ObjectFacts> {
   const doing = prefix === '' ? 'list its objects' : `list ${prefix}`;
   let next: Next = afterKey === undefined ? {} : {startAfter: rootPrefix + afterKey};
   let last = '';
+  let emptyPages = 0;
   do {
     const page = await pageOf(connection, rootPrefix + prefix, doing, next);
+    emptyPages = page.Contents === undefined || page.Contents.length === 0 ? emptyPages + 1 : 0;
+    if (page.IsTruncated && emptyPages > emptyPagesAtMost) throw endless(connection, last, emptyPagesAtMost);
     for (const {Key: path, Size: sizeBytes, LastModified: modified, ETag: etag} of page.Contents ?? []) {
       const key = keyOf(path ?? '', rootPrefix, page.EncodingType === 'url');
       if (key === undefined || sizeBytes === undefined) continue;
@@ -118,6 +122,14 @@ const withoutEnd = (connection: S3Connection, last: string) =>
   new BkpError('STORE_UNAVAILABLE', `the store ${connection.description} does not list all of its objects`, {
     cause: `its listing goes on ${last === '' ? '' : `after ${last} `}and does not say where`,
     next: 'try again; bkp store check shows what this server can do',
+  });
+
+const endless = (connection: S3Connection, last: string, pages: number) =>
+  new BkpError('STORE_UNAVAILABLE', `the listing of the store ${connection.description} does not end`, {
+    cause: `${pages} pages without an object ${last === '' ? 'came' : `came after ${last}`}, and more would follow`,
+    next:
+      'bkp store check shows what this server can do; in a bucket with versions, a lifecycle rule that removes ' +
+      'noncurrent versions and expired delete markers makes listings short',
   });
 
 const notSorted = (connection: S3Connection, before: string, after: string) =>

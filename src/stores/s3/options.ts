@@ -39,7 +39,15 @@ export type S3StoreOptions = {
   signal?: AbortSignal;
   /** Default: the system's. */
   clock?: Clock;
+  /** Consecutive pages of a listing without a key, after which it counts as endless. Default 10,000. */
+  emptyPagesAtMost?: number;
 };
+
+/**
+ * A bucket with versions sends pages without a key where many objects were removed, each for a thousand or more. A
+ * listing that is given up too early stops all backups; one that never ends does so too, but says nothing.
+ */
+export const defaultEmptyPages = 10_000;
 
 export const defaultTimeouts: S3Timeouts = {connectMs: 5000, stallMs: 30_000, patienceMs: 60_000};
 

@@ -35,7 +35,7 @@ class S3Store implements Store {
   readonly description: string;
   readonly properties: StoreProperties;
   readonly #connection: S3Connection;
-  readonly #options: Pick<S3StoreOptions, 'bucket' | 'endpoint'>;
+  readonly #options: Pick<S3StoreOptions, 'bucket' | 'endpoint' | 'emptyPagesAtMost'>;
   readonly #rootPrefix: string;
   readonly #lockDays: number | undefined;
   readonly #remover: S3Remover;
@@ -81,7 +81,9 @@ class S3Store implements Store {
 
   async *list(prefix: string, options: ListOptions = {}): AsyncIterable<ObjectFacts> {
     assertPrefix(prefix);
-    yield* listObjects(this.#connection, this.#rootPrefix, prefix, options);
+    const {emptyPagesAtMost} = this.#options;
+    const wanted = emptyPagesAtMost === undefined ? options : {...options, emptyPagesAtMost};
+    yield* listObjects(this.#connection, this.#rootPrefix, prefix, wanted);
   }
 
   async delete(keys: readonly Key[]): Promise<readonly RetainedObject[]> {

@@ -187,4 +187,30 @@ describe('responses that are not S3’s', () => {
     })();
     await expect(listed).rejects.toMatchObject({code: 'STORE_UNAVAILABLE'});
   });
+
+  test('a listing that goes on with new tokens and without objects ends as an error', async () => {
+    const {server, store} = await fakeStore({}, {...quick, emptyPagesAtMost: 3});
+    server.objects.put('a', Buffer.from('a'));
+    const answerPages = (count: number, isLast: boolean) => {
+      for (let n = 1; n <= count; n++) {
+        const body =
+          `<ListBucketResult><Name>b</Name><KeyCount>0</KeyCount><IsTruncated>${n < count || !isLast}</IsTruncated>` +
+          `<NextContinuationToken>t${n}</NextContinuationToken></ListBucketResult>`;
+        server.fault({call: 'ListObjectsV2'}, {kind: 'answer', status: 200, code: '', body});
+      }
+    };
+    const keys = async () => {
+      const found: string[] = [];
+      for await (const {key} of store.list('')) found.push(key);
+      return found;
+    };
+    answerPages(3, true);
+    expect(await keys()).toEqual([]);
+    answerPages(4, false);
+    await expect(keys()).rejects.toMatchObject({
+      code: 'STORE_UNAVAILABLE',
+      message: expect.stringContaining('does not end'),
+    });
+    expect(await keys()).toEqual(['a']);
+  });
 });
