@@ -51,7 +51,9 @@ export function translated(error: unknown, path: string): unknown {
     case ResultCode.locked:
       return new BkpError('SOURCE_LOCKED', `the database ${path} stays locked by another process`, {
         ...because,
-        next: 'let the other program finish its transaction, then try again',
+        next:
+          'let the other program finish its transaction, then try again; close one that keeps its lock ' +
+          '(PRAGMA locking_mode = EXCLUSIVE)',
         retryable: true,
       });
     case ResultCode.corrupt:

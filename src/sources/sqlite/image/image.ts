@@ -3,7 +3,7 @@ import {BkpError} from '../../../errors/index.ts';
 import {checkFile} from '../engine/check-file.ts';
 import type {Connection} from '../engine/connection.ts';
 import {inodeOf} from '../engine/raw-file.ts';
-import {logHeader, readFrames} from './log.ts';
+import {fileHeader, logHeader, readFrames} from './log.ts';
 import {begin, type Log, logAtMoment} from './moment.ts';
 import {Opened} from './opened.ts';
 import {type ImageFiles, readBlocks} from './read-blocks.ts';
@@ -104,7 +104,7 @@ async function tryToOpen(path: string, options: ReadingOptions): Promise<Reading
       ...('obstacle' in found
         ? {image: undefined, obstacle: found.obstacle}
         : {image: imageOf(connection, path, found, options.signal)}),
-      confirm: () => confirm(connection, path, 'obstacle' in found ? undefined : found.log),
+      confirm: () => confirm(connection, path, found),
       close: () => opened.close(),
     };
   } catch (error) {
@@ -114,7 +114,8 @@ async function tryToOpen(path: string, options: ReadingOptions): Promise<Reading
 }
 
 type Obstacle = {obstacle: unknown};
-type Found = {file: number; log: Log | undefined};
+/** `header`: of the file, if there is no log. No process writes into it then. */
+type Found = {file: number} & ({log: Log; header?: undefined} | {log?: undefined; header: Buffer});
 
 const inodeAt = (path: string) => inodeOf(statSync(path, {bigint: true}));
 
@@ -138,9 +139,9 @@ async function findMoment(
   {file, hasLog, tries}: {file: number | Obstacle; hasLog: boolean; tries: number},
 ): Promise<Found | Obstacle> {
   if (typeof file !== 'number') return file;
-  if (!hasLog) return {file, log: undefined};
   try {
-    return {file, log: await logAtMoment(opened, connection, path, tries)};
+    const log = hasLog ? await logAtMoment(opened, connection, path, tries) : undefined;
+    return log === undefined ? {file, header: await fileHeader(file)} : {file, log};
   } catch (obstacle) {
     connection.rollback();
     begin(connection);
@@ -168,13 +169,25 @@ function imageOf(connection: Connection, path: string, {file, log}: Found, signa
   return image;
 }
 
-async function confirm(connection: Connection, path: string, log: Log | undefined): Promise<void> {
-  const same = log === undefined || (await logHeader(log.file)).equals(log.header);
-  if (connection.inTransaction && same) return;
+async function confirm(connection: Connection, path: string, found: Found | Obstacle): Promise<void> {
+  const cause = connection.inTransaction ? await whyChanged(found) : undefined;
+  if (connection.inTransaction && cause === undefined) return;
   throw new BkpError('SOURCE_UNAVAILABLE', `${path} changed while it was read`, {
-    cause: same ? undefined : 'a program that ignores its locks restarted its write-ahead log',
-    next: 'take the backup again; no program may remove the files beside a database that is in use',
+    cause,
+    next: 'take the backup again; no program may write, replace or remove these files without the locks of SQLite',
   });
+}
+
+/** In words, which program broke SQLite's rules; undefined if there was none. */
+async function whyChanged(found: Found | Obstacle): Promise<string | undefined> {
+  if ('obstacle' in found) return undefined;
+  const {file, log, header} = found;
+  if (log !== undefined) {
+    const isSame = (await logHeader(log.file)).equals(log.header);
+    return isSame ? undefined : 'a program that ignores its locks restarted its write-ahead log';
+  }
+  const isSame = (await fileHeader(file)).equals(header);
+  return isSame ? undefined : 'a program that ignores its locks wrote into it, or another file was copied over it';
 }
 
 class Replaced extends BkpError {

@@ -12,10 +12,18 @@ const magic = 0x377f0682;
 /** Bytes per read while all frames are read. */
 const readBytes = 1024 * 1024;
 
+const fileHeaderBytes = 100;
+
 /** Distinguishes one log from the next in the same file: the salts change at each restart. Empty for an empty file. */
 export async function logHeader(log: number): Promise<Buffer> {
   const header = Buffer.alloc(headerBytes);
   return header.subarray(0, await readFully(log, header, 0));
+}
+
+/** The database's own header: it has the number of transactions, of which those in WAL mode are not all counted. */
+export async function fileHeader(file: number): Promise<Buffer> {
+  const header = Buffer.alloc(fileHeaderBytes);
+  return header.subarray(0, await readFully(file, header, 0));
 }
 
 /** Where a frame's page begins in the file. @param frame from 1 */
