@@ -151,6 +151,12 @@ export interface Store {
    */
   howToEncrypt?(): Promise<string | undefined>;
 
+  /**
+   * Present if an interrupted put leaves something behind that no listing shows: removes what the listings of this
+   * store came across and no put can still need. What cannot be removed stays.
+   */
+  sweep?(): Promise<void>;
+
   /** Present if the store exchanges requests with a server. */
   traffic?(): Traffic;
 }

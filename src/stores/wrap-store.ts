@@ -5,7 +5,7 @@ import type {Store} from './store.ts';
  * that is added to the interface is forwarded by all of them.
  */
 export function wrapStore(store: Store, own: Partial<Store>): Store {
-  const {putParts, retain, refusesConditions, howToEncrypt, traffic} = store;
+  const {putParts, retain, refusesConditions, howToEncrypt, sweep, traffic} = store;
   return {
     description: store.description,
     properties: store.properties,
@@ -21,6 +21,7 @@ export function wrapStore(store: Store, own: Partial<Store>): Store {
     ...(retain === undefined ? {} : {retain: (keys) => retain.call(store, keys)}),
     ...(refusesConditions === undefined ? {} : {refusesConditions: () => refusesConditions.call(store)}),
     ...(howToEncrypt === undefined ? {} : {howToEncrypt: () => howToEncrypt.call(store)}),
+    ...(sweep === undefined ? {} : {sweep: () => sweep.call(store)}),
     ...(traffic === undefined ? {} : {traffic: () => traffic.call(store)}),
     ...own,
   };

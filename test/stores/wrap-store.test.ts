@@ -37,6 +37,9 @@ class FullStore implements Required<Store> {
   async howToEncrypt() {
     return this.#note('howToEncrypt', undefined);
   }
+  async sweep() {
+    this.#note('sweep', undefined);
+  }
   traffic() {
     return this.#note('traffic', {requests: {}, sentBytes: 0, receivedBytes: 0});
   }
@@ -56,6 +59,7 @@ test('a wrapper forwards every member that it does not replace', async () => {
   await wrapped.retain?.(['a']);
   expect(wrapped.refusesConditions?.()).toBe(true);
   await wrapped.howToEncrypt?.();
+  await wrapped.sweep?.();
   wrapped.traffic?.();
   expect(full.calls).toEqual([
     'put a',
@@ -66,6 +70,7 @@ test('a wrapper forwards every member that it does not replace', async () => {
     'retain a',
     'refusesConditions',
     'howToEncrypt',
+    'sweep',
     'traffic',
   ]);
 });

@@ -74,6 +74,8 @@ class DirectoryStore implements Store {
   readonly #spare: SpareRoom;
   /** Folders that were checked: they exist, are inside the root, and have no stale temporary files. */
   readonly #ready = new Set<string>();
+  /** Folders that a listing found empty, or with a temporary file: a put into them may have been interrupted. */
+  readonly #leftovers = new Set<string>();
 
   constructor(root: string, {link, read, layout}: Required<Pick<DirectoryStoreOptions, 'link' | 'read' | 'layout'>>) {
     this.#root = root;
@@ -212,7 +214,23 @@ class DirectoryStore implements Store {
 
   #listing(after: Key): DirectoryListing {
     const isReadableButThis = (path: string) => isReadableBut(path, this.#root, this.#read);
-    return new DirectoryListing({root: this.#root, layout: this.#layout, isReadableBut: isReadableButThis}, after);
+    const onLeftover = (folder: string) => void this.#leftovers.add(folder);
+    const parts = {root: this.#root, layout: this.#layout, isReadableBut: isReadableButThis, onLeftover};
+    return new DirectoryListing(parts, after);
+  }
+
+  /** Most folders are written to once, so the next write into them, which would remove such files, never comes. */
+  async sweep(): Promise<void> {
+    const folders = [...this.#leftovers];
+    this.#leftovers.clear();
+    for (const folder of folders) {
+      try {
+        await removeStaleTemporaries(folder);
+        await this.#tidy(folder);
+      } catch (error) {
+        if (systemCode(error) === undefined) throw error;
+      }
+    }
   }
 
   async delete(keys: readonly Key[]): Promise<readonly RetainedObject[]> {

@@ -12,6 +12,8 @@ export type ListParts = {
   layout: StoreLayout;
   /** Whether other objects than this can be read: then it is damaged, and otherwise the disk is away. */
   isReadableBut: (path: string) => Promise<boolean>;
+  /** Called with a folder of the layout that is empty, or has a temporary file. */
+  onLeftover: (folder: string) => void;
 };
 
 /** Names that file systems and file managers create in a folder. */
@@ -43,6 +45,9 @@ export class DirectoryListing {
     // Nothing that has no key was written here: `manifest (copy)`, or a copied folder. Elsewhere it shows that the root
     // belongs to something else.
     const isOurs = this.#parts.layout.isFolder(prefix.slice(0, Math.max(prefix.indexOf('/'), 0)));
+    const isLeftover = found.length === 0 || found.some(({name}) => isTemporary(name));
+    // Not what others see through a link.
+    if (isOurs && isLeftover && through.length === 0) this.#parts.onLeftover(folder);
     const names: string[] = [];
     const links = new Map<string, string>();
     for (const entry of found) {

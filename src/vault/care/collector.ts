@@ -188,6 +188,7 @@ export class Collector implements VaultCollector {
     await index.clearDamage([...index.distrustedPacks()].filter((pack) => !left.has(pack)));
     const ledger = await StoredLedger.read(this.#deps);
     await ledger.removeOutdated((pack) => left.has(pack));
+    await store.sweep?.();
     // The new indexes are smaller than the obsolete ones, and a plan cannot know by how much: neither is counted.
     let freedBytes = 0;
     for (const [pack, {lengthBytes}] of left) if (!marked.lengths.has(pack)) freedBytes -= lengthBytes;

@@ -1,7 +1,10 @@
-import {expect, test} from 'vitest';
+import {existsSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {expect, onTestFinished, test} from 'vitest';
 import {cleanUp, planCleanup} from '../../../src/collections/index.ts';
-import {openMemoryStore, type Store} from '../../../src/stores/index.ts';
-import {openVault, type Vault} from '../../../src/vault/index.ts';
+import {openDirectoryStore, openMemoryStore, type Store} from '../../../src/stores/index.ts';
+import {openVault, type Vault, vaultLayout} from '../../../src/vault/index.ts';
 
 const tools = {nowMicros: () => 0, signal: new AbortController().signal, progress: () => {}, notice: () => {}};
 
@@ -151,5 +154,22 @@ test('a plan of a cleanup writes nothing, and the cleanup does what it says', as
   );
   const nothing = await planCleanup(vault);
   expect(nothing).toMatchObject({manifests: [], reports: [], packs: {deadPacks: [], sparsePacks: [], freedBytes: 0}});
+  vault.close();
+});
+
+test('a cleanup removes what killed processes left where nothing is written again', async () => {
+  const root = mkdtempSync(join(tmpdir(), 'bkp-cleanup-'));
+  onTestFinished(() => rmSync(root, {recursive: true, force: true}));
+  const store = await openDirectoryStore({root, create: true, layout: vaultLayout});
+  const vault = await openVault({store, create: true, graceMs: 0});
+  const lease = join(root, 'locks', 'a'.repeat(32));
+  const backup = join(root, '.backups/collections/shop/20261121120000Z_full');
+  for (const path of [lease, backup]) {
+    mkdirSync(path, {recursive: true});
+    writeFileSync(join(path, '.bkp#1.00'), 'half');
+    utimesSync(join(path, '.bkp#1.00'), new Date(0), new Date(0));
+  }
+  await cleanUp({...tools, vault}, 'cleanup/1');
+  expect([lease, backup].filter((path) => existsSync(path))).toEqual([]);
   vault.close();
 });

@@ -76,6 +76,30 @@ test('temporary files are never listed, and a write removes old ones from its fo
   expect(files(folder)).toEqual(['a', 'a/.bkp#2.00', 'a/b']);
 });
 
+test('a sweep removes old temporary files and empty folders that listings came across', async () => {
+  const layout = {isObject: () => false, isFolder: (key: string) => key === 'locks', objectsIn: () => undefined};
+  for (const path of ['locks/1', 'locks/2', 'locks/3', 'locks/4', 'other'])
+    mkdirSync(join(folder, path), {recursive: true});
+  const old = ['locks/1/.bkp#1.00', 'locks/4/.bkp#1.00', 'other/.bkp#1.00'].map((path) => join(folder, path));
+  for (const path of [...old, join(folder, 'locks/2/.bkp#2.00')]) writeFileSync(path, 'half');
+  writeFileSync(join(folder, 'locks/4/00000000'), 'a lease');
+  for (const path of old) utimesSync(path, new Date(0), new Date(0));
+  const store = await openDirectoryStore({root: folder, create: false, layout});
+  await store.sweep!();
+  expect(files(folder)).toHaveLength(11);
+  for await (const {key} of store.list('')) expect(key).toBe('locks/4/00000000');
+  await store.sweep!();
+  expect(files(folder)).toEqual([
+    'locks',
+    'locks/2',
+    'locks/2/.bkp#2.00',
+    'locks/4',
+    'locks/4/00000000',
+    'other',
+    'other/.bkp#1.00',
+  ]);
+});
+
 test('a host whose clock is days ahead does not remove what another one is writing', async () => {
   mkdirSync(join(folder, 'a'));
   writeFileSync(join(folder, 'a', '.bkp#2.00'), 'half');
