@@ -37,6 +37,8 @@ test.each([
   ['service=prod', {service: 'prod'}],
   ["host=db.internal dbname='my shop' user=o\\'neil", {host: 'db.internal', dbname: 'my shop', user: "o'neil"}],
   ['postgres::host=db;dbname=shop;sslcert=client.crt', {host: 'db', dbname: 'shop', sslcert: '/work/client.crt'}],
+  ['postgres://h/shop?sslrootcert=ca.crt', {host: 'h', dbname: 'shop', sslrootcert: '/work/ca.crt'}],
+  ['postgres://h/shop?sslrootcert=system', {host: 'h', dbname: 'shop', sslrootcert: 'system'}],
   ['postgres://h/shop?application_name=x&ssl=true', {host: 'h', dbname: 'shop', sslmode: 'require'}],
 ])('%s is a PostgreSQL database', (text, parameters) => {
   expect(parametersOf(text)).toEqual(parameters);

@@ -45,6 +45,37 @@ test('several hosts have a port each, or share one', () => {
   expect(() => endpointsOf({host: 'a,b,c', port: '1,2'})).toThrow('2 ports are given for 3 hosts');
 });
 
+test.each([
+  ['PGSSLMODE', 'verify_full', 'sslmode cannot be "verify_full"'],
+  ['PGCHANNELBINDING', 'required', 'channel_binding cannot be "required"'],
+  ['PGREQUIREAUTH', 'scram-sha-256', 'PGREQUIREAUTH sets require_auth, which bkp does not check'],
+])('%s=%s is refused: it must not mean less than was meant', (name, word, message) => {
+  expect(() => resolveConnection({}, {env: {[name]: word}, home: homeWith({})})).toThrow(message);
+});
+
+test('words of a service are checked as those of an address', () => {
+  const service = (line: string) => homeWith({'.pg_service.conf': `[prod]\nhost=db\n${line}\n`});
+  const resolved = (line: string) => resolveConnection({service: 'prod'}, {env: {}, home: service(line)});
+  expect(() => resolved('sslmode=verifyfull')).toThrow('sslmode cannot be "verifyfull"');
+  expect(() => resolved('require_auth=scram-sha-256')).toThrow('the service sets require_auth');
+  expect(resolved('channel_binding=require')).toMatchObject({
+    channelBinding: 'require',
+    forPrograms: {channel_binding: 'require'},
+  });
+});
+
+test('load_balance_hosts=random tries the same hosts in any order', () => {
+  const hosts = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'];
+  const order = (load_balance_hosts: string) =>
+    resolveConnection({host: hosts.join(), load_balance_hosts}, {env: {}, home: homeWith({})}).endpoints.map(
+      ({host}) => host,
+    );
+  expect(order('disable')).toEqual(hosts);
+  const orders = Array.from({length: 5}, () => order('random'));
+  for (const one of orders) expect(one.toSorted()).toEqual(hosts);
+  expect(new Set(orders.map(String)).size).toBeGreaterThan(1);
+});
+
 test('a database is named after the user unless it is named itself', () => {
   expect(resolveConnection({user: 'ann'}, {env: {}, home: homeWith({})}).database).toBe('ann');
 });
@@ -108,6 +139,7 @@ test('sslmode means what it means to libpq', () => {
   expect(attempts('disable')).toEqual(['plain']);
   expect(attempts('allow', none)).toEqual(['plain', 'unverified']);
   expect(attempts(undefined, none)).toEqual(['unverified', 'plain']);
+  expect(attempts('prefer')).toEqual(['chain verified', 'plain']);
   expect(attempts('require', none)).toEqual(['unverified']);
   expect(attempts('require')).toEqual(['chain verified']);
   expect(attempts('verify-ca')).toEqual(['chain verified']);

@@ -23,6 +23,7 @@ export const parameterNames = [
   'sslcrl',
   'sslnegotiation',
   'ssl_min_protocol_version',
+  'ssl_max_protocol_version',
   'channel_binding',
   'target_session_attrs',
   'load_balance_hosts',

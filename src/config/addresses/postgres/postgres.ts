@@ -1,3 +1,4 @@
+import {requireKnownWords} from '../../../lib/postgres-words.ts';
 import {absolutePath} from '../absolute-path.ts';
 import {type SourceSyntax, sourceFault} from '../source-syntax.ts';
 import {parseConninfo} from './conninfo.ts';
@@ -23,7 +24,14 @@ const ownSettings = ['url', 'pgBin', 'lockTimeout', 'connections', 'tracking'] a
 const trackingModes = ['auto', 'triggers', 'scan'] as const;
 type TrackingMode = (typeof trackingModes)[number];
 /** Files: a relative path starts from the working directory. */
-const pathParameters: readonly ParameterName[] = ['passfile', 'servicefile', 'sslcert', 'sslkey', 'sslcrl'];
+const pathParameters: readonly ParameterName[] = [
+  'passfile',
+  'servicefile',
+  'sslrootcert',
+  'sslcert',
+  'sslkey',
+  'sslcrl',
+];
 
 export const postgresSyntax: SourceSyntax<PostgresAddress> = {
   example,
@@ -72,28 +80,17 @@ function fromPairs(pairs: readonly (readonly [string, string])[]): Parameters {
 }
 
 function addressOf(parameters: Parameters, cwd: string): PostgresAddress {
-  checkChoices(parameters);
+  requireValues(parameters);
   const paths = pathParameters.flatMap((name) => {
     const value = parameters[name];
-    return value === undefined ? [] : [[name, absolutePath(value, cwd, `source: ${name}`)] as const];
+    if (value === undefined || (name === 'sslrootcert' && value === 'system')) return [];
+    return [[name, absolutePath(value, cwd, `source: ${name}`)] as const];
   });
   return {scheme: 'postgres', parameters: {...parameters, ...Object.fromEntries(paths)}};
 }
 
-const choices: Readonly<Partial<Record<ParameterName, readonly string[]>>> = {
-  sslmode: ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'],
-  sslnegotiation: ['postgres', 'direct'],
-  channel_binding: ['disable', 'prefer', 'require'],
-  target_session_attrs: ['any', 'read-write', 'read-only', 'primary', 'standby', 'prefer-standby'],
-  load_balance_hosts: ['disable', 'random'],
-};
-
-function checkChoices(parameters: Parameters): void {
-  for (const [name, accepted] of Object.entries(choices)) {
-    const value = parameters[name as ParameterName];
-    if (value === undefined || accepted.includes(value)) continue;
-    throw sourceFault(`${name} cannot be ${JSON.stringify(value)}`, `write one of ${accepted.join(', ')}`);
-  }
+function requireValues(parameters: Parameters): void {
+  requireKnownWords(parameters);
   for (const port of parameters.port?.split(',') ?? []) {
     if (port === '' || (/^\d+$/u.test(port) && Number(port) >= 1 && Number(port) <= 65_535)) continue;
     throw sourceFault(`${JSON.stringify(port)} is not a port`, 'write a number from 1 to 65535');

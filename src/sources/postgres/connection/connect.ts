@@ -1,12 +1,14 @@
+import {isIP} from 'node:net';
 import {type ConnectionOptions, checkServerIdentity} from 'node:tls';
 import pg from 'pg';
 import {BkpError} from '../../../errors/index.ts';
+import {requireBinding} from './channel-binding.ts';
 import {Connection, majorOf, pidOf, streamOf} from './connection.ts';
 import {sqlState, translated} from './errors.ts';
 import {LendingSocket} from './lending-socket.ts';
 import type {Endpoint, Resolved, SessionWish} from './resolve.ts';
 import {sessionSettings} from './session.ts';
-import {tlsAttempts} from './tls.ts';
+import {isTlsFault, tlsAttempts} from './tls.ts';
 
 /** A server that does not answer for this long is not there. */
 const defaultTimeoutSeconds = 30;
@@ -63,7 +65,7 @@ async function connectTo(
   {name, quietMs, lockTimeout}: {name: string; quietMs: number; lockTimeout: number},
 ): Promise<Connection> {
   const facts = {place: placeOf(resolved, endpoint), psql: psqlOf(resolved, endpoint), endpoint};
-  const attempts = tlsAttempts(resolved.tls, resolved.tlsFiles, endpoint.host);
+  const attempts = tlsAttempts(resolved.tls, resolved.tlsFiles, endpoint.host, resolved.tlsVersions);
   let fault: unknown;
   for (const tls of attempts) {
     const client = clientFor(resolved, endpoint, {tls, name});
@@ -128,9 +130,9 @@ async function isAlive(client: pg.Client, pid: number | undefined, timeoutMs: nu
   }
 }
 
-/** The next way of TLS, if the server has none or its rules demand the other one. */
+/** The next way of TLS, if the server has none that fits, or its rules demand the other one. */
 function mayTryAgain(error: unknown): boolean {
-  return /does not support SSL/u.test((error as Error).message) || sqlState(error) === '28000';
+  return /does not support SSL/u.test((error as Error).message) || sqlState(error) === '28000' || isTlsFault(error);
 }
 
 function connectionFault(error: unknown, facts: {place: string; psql: string}): BkpError {
@@ -147,9 +149,9 @@ function clientFor(
   endpoint: Endpoint,
   {tls, name}: {tls: ConnectionOptions | undefined; name: string},
 ): pg.Client {
-  const {user, database, connectTimeoutSeconds, options, negotiation} = resolved;
+  const {user, database, connectTimeoutSeconds, options, negotiation, channelBinding} = resolved;
   const seconds = connectTimeoutSeconds === 0 ? defaultTimeoutSeconds : connectTimeoutSeconds;
-  return new pg.Client({
+  const client = new pg.Client({
     user,
     database,
     host: endpoint.address ?? endpoint.host,
@@ -164,14 +166,21 @@ function clientFor(
     // A session that is idle, as that of a snapshot can be for hours, must not be forgotten by a router in between.
     keepAliveInitialDelayMillis: 30_000,
     options: options ?? '',
-    enableChannelBinding: tls !== undefined,
+    enableChannelBinding: tls !== undefined && channelBinding !== 'disable',
     ...(negotiation === 'direct' && tls !== undefined ? {sslnegotiation: 'direct'} : {}),
   });
+  if (channelBinding === 'require') requireBinding(client, {isEncrypted: tls !== undefined});
+  return client;
 }
 
 /** The certificate must be that of the host's name, even if its address was given. */
 function identified(tls: ConnectionOptions, host: string): ConnectionOptions {
-  return {checkServerIdentity: (_, certificate) => checkServerIdentity(host, certificate), ...tls};
+  return {
+    checkServerIdentity: (_, certificate) => checkServerIdentity(host, certificate),
+    // pg asks for the name only if it connects by it.
+    ...(isIP(host) === 0 ? {servername: host} : {}),
+    ...tls,
+  };
 }
 
 async function unwanted(connection: Connection, wish: SessionWish): Promise<BkpError | undefined> {
@@ -208,7 +217,7 @@ export function placeOf({database}: Resolved, {host, port}: Endpoint): string {
 /** Without a password. With what decides about TLS: without it, psql might connect where bkp cannot. */
 export function psqlOf({user, database, forPrograms}: Resolved, {host, port}: Endpoint): string {
   const quoted = (text: string) => (/^[\w./:@-]+$/u.test(text) ? text : `'${text.replaceAll("'", "\\'")}'`);
-  const tls = Object.entries(forPrograms).filter(([name]) => name.startsWith('ssl'));
+  const tls = Object.entries(forPrograms).filter(([name]) => /^(?:ssl|channel)/u.test(name));
   const pairs = [['host', host], ['port', String(port)], ['dbname', database], ['user', user], ...tls];
   return `"${pairs.map(([name, value]) => `${name}=${quoted(value!)}`).join(' ')}"`;
 }

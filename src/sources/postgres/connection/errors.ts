@@ -1,5 +1,6 @@
 import {BkpError, type ErrorCode, systemCode} from '../../../errors/index.ts';
 import {qualified} from './quote.ts';
+import {isTlsFault, tlsStep} from './tls.ts';
 
 /** What a server reports. Source: https://www.postgresql.org/docs/18/protocol-error-fields.html */
 type ServerFault = Error & {
@@ -76,6 +77,12 @@ export function translated(error: unknown, {place, psql}: {place: string; psql: 
   const options = {cause, context: {sqlState: state}};
   const next = `psql ${psql} -c 'select 1' shows the same`;
   if (state === undefined) {
+    if (isTlsFault(error)) {
+      return new BkpError('PRECONDITION', `cannot establish a TLS connection to database ${place}`, {
+        ...options,
+        next: tlsStep(error),
+      });
+    }
     const isSystem =
       systemFaults.has(systemCode(error) ?? '') || /Connection terminated|timeout|SSL/iu.test(fault.message);
     if (!isSystem) return new BkpError('INTERNAL', fault.message, {cause: error});

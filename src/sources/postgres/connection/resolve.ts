@@ -1,11 +1,13 @@
+import {randomInt} from 'node:crypto';
 import {readFileSync, statSync} from 'node:fs';
 import {homedir, userInfo} from 'node:os';
 import {join} from 'node:path';
 import {BkpError} from '../../../errors/index.ts';
+import {requireKnownWords} from '../../../lib/postgres-words.ts';
 import type {Environment} from './environment.ts';
 import {passwordFrom} from './password-file.ts';
 import {readService} from './service-file.ts';
-import {type TlsFiles, type TlsMode, tlsMode} from './tls.ts';
+import {type TlsFiles, type TlsMode, type TlsVersions, tlsMode} from './tls.ts';
 
 /** Where a server listens. `host`: a name, an address, or the absolute path of a socket's folder. */
 export type Endpoint = {host: string /** Replaces `host` for the connection itself. */; address?: string; port: number};
@@ -20,6 +22,9 @@ export type Resolved = {
   database: string;
   tls: TlsMode;
   tlsFiles: TlsFiles;
+  tlsVersions: TlsVersions;
+  /** `require`: the server must prove by the password that the TLS connection ends at it. */
+  channelBinding: 'disable' | 'prefer' | 'require';
   negotiation: 'postgres' | 'direct';
   wish: SessionWish;
   /** 0: no limit but bkp's own. */
@@ -48,8 +53,19 @@ const variables: Readonly<Record<string, string>> = {
   sslkey: 'PGSSLKEY',
   sslcrl: 'PGSSLCRL',
   sslnegotiation: 'PGSSLNEGOTIATION',
+  ssl_min_protocol_version: 'PGSSLMINPROTOCOLVERSION',
+  ssl_max_protocol_version: 'PGSSLMAXPROTOCOLVERSION',
+  channel_binding: 'PGCHANNELBINDING',
+  load_balance_hosts: 'PGLOADBALANCEHOSTS',
   target_session_attrs: 'PGTARGETSESSIONATTRS',
 };
+
+/** What only libpq can demand of a server, and where it may be set; an address cannot have them. */
+const demands: readonly (readonly [parameter: string, variable: string])[] = [
+  ['require_auth', 'PGREQUIREAUTH'],
+  ['requirepeer', 'PGREQUIREPEER'],
+  ['sslcrldir', 'PGSSLCRLDIR'],
+];
 
 /** The folders where servers put their sockets: Debian's and RedHat's, then PostgreSQL's own default. */
 const socketFolders = ['/run/postgresql', '/var/run/postgresql', '/tmp'];
@@ -71,18 +87,34 @@ export function resolveConnection(
     const found = parameters[name] ?? ofService.get(name) ?? (variable === undefined ? undefined : env[variable]);
     return found === '' ? undefined : found;
   };
+  for (const [name, variable] of demands) {
+    if (ofService.get(name) || env[variable]) throw undemanded(name, ofService.get(name) ? 'the service' : variable);
+  }
+  requireKnownWords(Object.fromEntries(Object.keys(variables).map((name) => [name, value(name)])));
   const user = value('user') ?? userInfo().username;
   const database = value('dbname') ?? user;
   const files = tlsFilesOf(value, home);
+  const mode = tlsMode(value('sslmode'), files.rootCertificates);
+  const negotiation = value('sslnegotiation') === 'direct' ? 'direct' : 'postgres';
+  if (negotiation === 'direct' && !['require', 'verify-ca', 'verify-full'].includes(mode)) {
+    throw new BkpError('USAGE', `source: sslmode=${mode} may go on without TLS, and sslnegotiation is direct`, {
+      next: 'write sslmode=require, verify-ca or verify-full',
+    });
+  }
   const passwordFile = value('passfile') ?? join(home, '.pgpass');
   const known = env.PGPASSWORD ?? ofService.get('password') ?? password;
   return {
-    endpoints: endpointsOf(value),
+    endpoints: value('load_balance_hosts') === 'random' ? shuffled(endpointsOf(value)) : endpointsOf(value),
     user,
     database,
-    tls: tlsMode(value('sslmode'), files.rootCertificates),
+    tls: mode,
     tlsFiles: files,
-    negotiation: value('sslnegotiation') === 'direct' ? 'direct' : 'postgres',
+    tlsVersions: {
+      minVersion: value('ssl_min_protocol_version') as TlsVersions['minVersion'],
+      maxVersion: value('ssl_max_protocol_version') as TlsVersions['maxVersion'],
+    },
+    channelBinding: (value('channel_binding') ?? 'prefer') as Resolved['channelBinding'],
+    negotiation,
     wish: (value('target_session_attrs') ?? 'any') as SessionWish,
     connectTimeoutSeconds: Math.max(0, Number(value('connect_timeout') ?? 0)) || 0,
     options: value('options'),
@@ -102,6 +134,9 @@ function programParameters(
     'sslkey',
     'sslcrl',
     'sslnegotiation',
+    'ssl_min_protocol_version',
+    'ssl_max_protocol_version',
+    'channel_binding',
     'connect_timeout',
     'options',
   ];
@@ -110,6 +145,20 @@ function programParameters(
     return found === undefined ? [] : [[name, found] as const];
   });
   return {user, dbname: database, ...Object.fromEntries(pairs)};
+}
+
+function undemanded(name: string, where: string): BkpError {
+  return new BkpError('USAGE', `source: ${where} sets ${name}, which bkp does not check`, {
+    cause: 'the connection would be less strict than that of psql',
+    next: where === 'the service' ? `give bkp a service without ${name}` : `env -u ${where} bkp …`,
+  });
+}
+
+function shuffled(endpoints: readonly Endpoint[]): readonly Endpoint[] {
+  return endpoints
+    .map((endpoint) => ({endpoint, at: randomInt(2 ** 32)}))
+    .toSorted((a, b) => a.at - b.at)
+    .map(({endpoint}) => endpoint);
 }
 
 function endpointsOf(value: (name: string) => string | undefined): readonly Endpoint[] {
@@ -135,10 +184,17 @@ function defaultHost(): string {
 function tlsFilesOf(value: (name: string) => string | undefined, home: string): TlsFiles {
   const usual = (name: string) => join(home, '.postgresql', name);
   const root = value('sslrootcert');
+  const certificate = textOf(value('sslcert'), usual('postgresql.crt'));
+  const key = textOf(value('sslkey'), usual('postgresql.key'));
+  if (certificate !== undefined && key === undefined) {
+    throw new BkpError('USAGE', 'source: there is a client certificate, but not its private key', {
+      next: `write sslkey=FILE, or put the key into ${usual('postgresql.key')}`,
+    });
+  }
   return {
     rootCertificates: root === 'system' ? 'system' : textOf(root, usual('root.crt')),
-    certificate: textOf(value('sslcert'), usual('postgresql.crt')),
-    key: textOf(value('sslkey'), usual('postgresql.key')),
+    certificate,
+    key,
     revoked: textOf(value('sslcrl'), usual('root.crl')),
   };
 }

@@ -1,5 +1,5 @@
 import type {ConnectionOptions} from 'node:tls';
-import {BkpError} from '../../../errors/index.ts';
+import {BkpError, systemCode} from '../../../errors/index.ts';
 
 export type TlsFiles = {
   /** PEM text, or the certificates that Node trusts. */
@@ -8,6 +8,9 @@ export type TlsFiles = {
   key: string | undefined;
   revoked: string | undefined;
 };
+
+/** Absent: what Node accepts, which is from TLS 1.2 on, as libpq has it. */
+export type TlsVersions = Pick<ConnectionOptions, 'minVersion' | 'maxVersion'>;
 
 /** libpq's modes. Source: https://www.postgresql.org/docs/18/libpq-ssl.html#LIBPQ-SSL-PROTECTION */
 export type TlsMode = 'disable' | 'allow' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
@@ -35,16 +38,22 @@ export function tlsMode(word: string | undefined, roots: string | undefined): Tl
 }
 
 /** The ways to try a connection, in order. Undefined: without TLS. */
-export function tlsAttempts(mode: TlsMode, files: TlsFiles, host: string): readonly (ConnectionOptions | undefined)[] {
+export function tlsAttempts(
+  mode: TlsMode,
+  files: TlsFiles,
+  host: string,
+  versions: TlsVersions = {},
+): readonly (ConnectionOptions | undefined)[] {
   // A socket of the machine is never encrypted.
   if (host.startsWith('/') || mode === 'disable') return [undefined];
-  const tls = tlsOptions(mode, files);
+  const tls = {...tlsOptions(mode, files), ...versions};
   if (mode === 'allow') return [undefined, tls];
   return mode === 'prefer' ? [tls, undefined] : [tls];
 }
 
 function tlsOptions(mode: TlsMode, {rootCertificates, certificate, key, revoked}: TlsFiles): ConnectionOptions {
-  const verifies = mode === 'verify-ca' || mode === 'verify-full';
+  // libpq verifies in every mode whose root certificates exist, and with `prefer` continues without TLS.
+  const verifies = rootCertificates !== undefined;
   return {
     rejectUnauthorized: verifies,
     // The name is checked by verify-full alone.
@@ -53,4 +62,29 @@ function tlsOptions(mode: TlsMode, {rootCertificates, certificate, key, revoked}
     ...(certificate === undefined || key === undefined ? {} : {cert: certificate, key}),
     ...(verifies && revoked !== undefined ? {crl: revoked} : {}),
   };
+}
+
+/** The certificates or the forms of TLS do not fit, on this side or on the server's. */
+export function isTlsFault(error: unknown): boolean {
+  return tlsCodes.test(systemCode(error) ?? '');
+}
+
+/** Of OpenSSL's verification, as Node names them, and of TLS itself. */
+const tlsCodes = new RegExp(
+  '^(?:ERR_SSL_|ERR_TLS_|ERR_OSSL_|EPROTO$|CERT_|CRL_|SELF_SIGNED_|DEPTH_ZERO_|UNABLE_TO_|ERROR_IN_C|INVALID_CA$|' +
+    'INVALID_PURPOSE$|PATH_LENGTH_|HOSTNAME_MISMATCH$)',
+  'u',
+);
+
+/** What helps against a fault of TLS. */
+export function tlsStep(error: unknown): string {
+  const code = systemCode(error) ?? '';
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID' || code === 'HOSTNAME_MISMATCH') {
+    return "give the server's name as its certificate has it, with hostaddr=ADDRESS if that name is not in the DNS";
+  }
+  if (/EXPIRED|NOT_YET/u.test(code)) return "renew the server's certificate, or its revocation list; or set the clock";
+  if (/^(?:SELF_SIGNED|DEPTH_ZERO|UNABLE_TO)/u.test(code)) {
+    return "name the certificate of the server's authority: sslrootcert=FILE";
+  }
+  return 'check sslrootcert, sslcert, sslkey and sslcrl, and the log of the server';
 }
