@@ -16,9 +16,9 @@ export function exactJson(value: ExactValue): string {
   return JSON.stringify(value);
 }
 
-/** Of an object with these members. */
-export function exactJsonObject(members: Readonly<Record<string, ExactValue>>): string {
-  const pairs = Object.entries(members).map(([name, value]) => `${JSON.stringify(name)}:${exactJson(value)}`);
+/** Of an object with these members, in this order. */
+export function exactJsonObject(members: ReadonlyMap<string, ExactValue>): string {
+  const pairs = [...members].map(([name, value]) => `${JSON.stringify(name)}:${exactJson(value)}`);
   return `{${pairs.join(',')}}`;
 }
 

@@ -32,15 +32,14 @@ export type StoredValue = null | bigint | number | string | boolean | Uint8Array
 /** How many rows a table of one scratch file has that another one has not. */
 export type RowCounts = {added: number; changed: number; deleted: number};
 
-/** A row that two tables do not have in common, with the names of its columns. */
+/** By the names of the columns, in their order: an object would have columns with numbers as names first. */
+export type StoredRow = ReadonlyMap<string, StoredValue>;
+
+/** A row that two tables do not have in common. */
 export type RowChange =
-  | {kind: 'added'; row: Readonly<Record<string, StoredValue>>}
-  | {kind: 'deleted'; row: Readonly<Record<string, StoredValue>>}
-  | {
-      kind: 'changed';
-      row: Readonly<Record<string, StoredValue>>;
-      before: Readonly<Record<string, StoredValue>>;
-    };
+  | {kind: 'added'; row: StoredRow}
+  | {kind: 'deleted'; row: StoredRow}
+  | {kind: 'changed'; row: StoredRow; before: StoredRow};
 
 /**
  * Tables of a backup in an SQLite file of their own, with all of their rows or some: to be read, and thrown away. They

@@ -8,7 +8,7 @@ import {selectable} from '../../src/app/views/views.ts';
 import type {BackupName, TableDifference} from '../../src/collections/index.ts';
 import {BkpError} from '../../src/errors/index.ts';
 import {runSelect} from '../../src/query/index.ts';
-import type {RowChange, StoredValue} from '../../src/sources/index.ts';
+import type {RowChange, StoredRow, StoredValue} from '../../src/sources/index.ts';
 import {type TestDeps, testDeps} from '../helpers/deps.ts';
 import {type History, live, quoted, randomHistory, removeHistory, tablesIn} from '../helpers/random-history.ts';
 import {bits, imageOf} from '../helpers/sqlite-compare.ts';
@@ -239,8 +239,7 @@ const changeText = (table: string, change: RowChange) =>
     ...(change.kind === 'changed' ? [`from ${rowText(change.before)}`] : []),
   ].join(' ');
 
-const rowText = (row: Readonly<Record<string, StoredValue>>) =>
-  JSON.stringify(Object.entries(row).map(([name, value]) => [name, valueText(value)]));
+const rowText = (row: StoredRow) => JSON.stringify([...row].map(([name, value]) => [name, valueText(value)]));
 
 function valueText(value: StoredValue): string {
   if (value instanceof Uint8Array) return `blob ${Buffer.from(value).toString('hex')}`;
@@ -334,7 +333,7 @@ const keyName = ({key, isRowid}: ModelTable) =>
     : JSON.stringify(key.map(({name, collation, kind}) => [name.toLowerCase(), collation.toUpperCase(), kind]));
 
 const only = (row: Readonly<Record<string, StoredValue>>, columns: readonly string[]) =>
-  Object.fromEntries(columns.map((name) => [name, row[name]!]));
+  new Map(columns.map((name) => [name, row[name]!]));
 
 function compareRows(one: ModelTable, other: ModelTable, put: (change: RowChange) => void): void {
   const theirs = new Map(other.stored.map((name) => [name.toLowerCase(), name]));
@@ -348,9 +347,9 @@ function compareRows(one: ModelTable, other: ModelTable, put: (change: RowChange
   }
   for (const [key, row] of there.keyed) if (!here.keyed.has(key)) put({kind: 'added', row: only(row, other.columns)});
   // Rows with a NULL in their key have no identity: they are counted by what they have in common.
-  const times = new Map<string, {row: Readonly<Record<string, StoredValue>>; n: number}>();
+  const times = new Map<string, {row: StoredRow; n: number}>();
   const count = (row: Readonly<Record<string, StoredValue>>, names: readonly string[], n: number) => {
-    const shown = Object.fromEntries(names.map((name, at) => [common[at]!, row[name]!]));
+    const shown = new Map(names.map((name, at) => [common[at]!, row[name]!]));
     const text = rowText(shown);
     times.set(text, {row: shown, n: (times.get(text)?.n ?? 0) + n});
   };

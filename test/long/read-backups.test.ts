@@ -14,7 +14,8 @@ import {
   storedAfter,
   type TableDifference,
 } from '../../src/collections/index.ts';
-import {type KeyCondition, openSource, type RowChange, type StoredValue} from '../../src/sources/index.ts';
+import {exactJsonObject} from '../../src/lib/exact-json.ts';
+import {type KeyCondition, openSource, type RowChange, type StoredRow} from '../../src/sources/index.ts';
 import type {Store} from '../../src/stores/index.ts';
 import {wrapStore} from '../../src/stores/wrap-store.ts';
 import type {Vault} from '../../src/vault/index.ts';
@@ -288,10 +289,16 @@ test('a difference reads what changed, and names rows, tables and schemas', asyn
   const increment = await backup('incremental');
   const stored = await diff(full, increment);
   expect(stored.tables).toEqual(expected);
-  expect(stored.rows.filter(({row}) => row.id !== undefined)).toMatchObject([
+  const plain = (row: StoredRow) => Object.fromEntries(row);
+  const ofOrders = stored.rows.flatMap((change) =>
+    !change.row.has('id')
+      ? []
+      : [{...change, row: plain(change.row), before: change.kind === 'changed' ? plain(change.before) : undefined}],
+  );
+  expect(ofOrders).toMatchObject([
     {kind: 'deleted', row: {id: 3010n}},
     {kind: 'changed', row: {id: 3000n, note: 'changed'}, before: {id: 3000n}},
-    {kind: 'added', row: {id: 15n, note: 'new', twice: 30n} satisfies Record<string, StoredValue>},
+    {kind: 'added', row: {id: 15n, note: 'new', twice: 30n}},
   ]);
   expect((await diff(increment, full)).tables).toEqual({orders: '+1 ~1 -1', named: '+0 ~1 -0', loose: '+0 ~0 -1'});
   exec(`UPDATE orders SET note = 'again' WHERE id = 3000`);
@@ -313,6 +320,15 @@ test('a difference reads what changed, and names rows, tables and schemas', asyn
   });
 });
 
+test('a row of a difference has its columns in their order, whatever their names', async () => {
+  const {exec, backup, diff} = await begin();
+  exec(`CREATE TABLE numbered (id INTEGER PRIMARY KEY, "10", "2"); INSERT INTO numbered VALUES (1, 2, 3)`);
+  const full = await backup('full');
+  exec('UPDATE numbered SET "2" = 4; INSERT INTO numbered VALUES (2, 3, 4)');
+  const {rows} = await diff(full, undefined);
+  expect(rows.map(({row}) => exactJsonObject(row))).toEqual(['{"id":1,"10":2,"2":4}', '{"id":2,"10":3,"2":4}']);
+});
+
 test('a difference of increments of two chains compares what they have', async () => {
   const {exec, backup, diff} = await begin();
   await backup('full');
@@ -325,7 +341,7 @@ test('a difference of increments of two chains compares what they have', async (
   const second = await backup('incremental');
   const found = await diff(first, second);
   expect(found.tables).toEqual({orders: '+1 ~1 -1'});
-  expect(found.rows.map(({kind, row}) => [kind, row.id])).toEqual([
+  expect(found.rows.map(({kind, row}) => [kind, row.get('id')])).toEqual([
     ['deleted', 11n],
     ['changed', 12n],
     ['added', 13n],

@@ -46,7 +46,7 @@ export function diff(
             for (const change of changes) {
               deps.signal.throwIfAborted();
               const values = change.kind === 'changed' ? [change.before, change.row] : [change.row];
-              if (hasReplaced(values.flatMap(Object.values))) replaced++;
+              if (hasReplaced(values.flatMap((row) => [...row.values()]))) replaced++;
               await each?.(table, change);
             }
           };

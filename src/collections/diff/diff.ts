@@ -157,6 +157,6 @@ function statementsOf({sequence: _, sequenceRows: __, ...statements}: TableBacku
 function* allOf(scratch: ScratchTables, name: TableName, kind: 'added' | 'deleted'): Generator<RowChange> {
   const columns = scratch.columns(name);
   for (const values of scratch.rows(name)) {
-    yield {kind, row: Object.fromEntries(columns.map((column, at) => [column, values[at] ?? null]))};
+    yield {kind, row: new Map(columns.map((column, at) => [column, values[at] ?? null]))};
   }
 }

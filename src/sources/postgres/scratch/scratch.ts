@@ -7,6 +7,7 @@ import type {
   RowCounts,
   ScratchOptions,
   ScratchTables,
+  StoredRow,
   StoredValue,
 } from '../../scratch.ts';
 import type {DatabaseFacts, TableName, TableSchema} from '../../source.ts';
@@ -291,9 +292,9 @@ const valuesOf = ({columns}: ScratchTable, line: Uint8Array): readonly StoredVal
   return columns.map((column, at) => exact(column, fields[at]));
 };
 
-function rowOf(table: ScratchTable, line: Uint8Array): Readonly<Record<string, StoredValue>> {
+function rowOf(table: ScratchTable, line: Uint8Array): StoredRow {
   const values = valuesOf(table, line);
-  return Object.fromEntries(table.columns.map(({name}, at) => [name, values[at] ?? null]));
+  return new Map(table.columns.map(({name}, at) => [name, values[at] ?? null]));
 }
 
 const sameColumns = (one: ScratchTable, other: ScratchTable) =>
@@ -306,8 +307,7 @@ function differsIn(before: ScratchTable, after: ScratchTable) {
     value instanceof Uint8Array
       ? Buffer.from(value).toString('hex')
       : JSON.stringify(typeof value === 'bigint' ? {digits: String(value)} : (value ?? null));
-  return (old: Readonly<Record<string, StoredValue>>, now: Readonly<Record<string, StoredValue>>) =>
-    both.some(({name}) => text(old[name]) !== text(now[name]));
+  return (old: StoredRow, now: StoredRow) => both.some(({name}) => text(old.get(name)) !== text(now.get(name)));
 }
 
 function damaged(table: string, found: number, expected: number): BkpError {

@@ -1,4 +1,4 @@
-import type {RowChange, RowCounts, StoredValue} from '../../scratch.ts';
+import type {RowChange, RowCounts, StoredRow, StoredValue} from '../../scratch.ts';
 import type {Connection, Value} from '../engine/connection.ts';
 import {foldName, quoteName} from '../engine/quote.ts';
 import {kindOf, sameValues} from '../engine/same-values.ts';
@@ -129,6 +129,6 @@ function* loose(connection: Connection, {loose: from, common}: Parts): Generator
 
 const namesOf = ({columns}: Table) => columns.map(({name}) => name);
 
-function named(columns: readonly string[], values: readonly StoredValue[]): Readonly<Record<string, StoredValue>> {
-  return Object.fromEntries(columns.map((column, at) => [column, values[at] ?? null]));
+function named(columns: readonly string[], values: readonly StoredValue[]): StoredRow {
+  return new Map(columns.map((column, at) => [column, values[at] ?? null]));
 }
