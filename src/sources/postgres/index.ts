@@ -66,7 +66,7 @@ export type PostgresSourceOptions = {
   tracking?: TrackingMode | undefined;
   /** After a silence as long as this, the server is asked whether it is there; default 30 s. */
   quietMs?: number | undefined;
-  /** How many read or load rows at the same time; default 2, and 3 for the bases of a backup. */
+  /** How many read or load rows at the same time; default 2, and 3 in a backup. */
   connections?: number | undefined;
 };
 
@@ -161,8 +161,8 @@ export class PostgresSource implements TableSource {
         programs: () => this.#programs(own),
         env,
         lockTimeoutSeconds: lockTimeout,
-        connections: connections ?? defaultConnections,
-        readers: connections ?? defaultReaders,
+        connections: connections ?? defaultReaders,
+        connectionsForMany: connections ?? defaultConnections,
         isScanned: whyScanned(own, this.#mode) !== undefined,
         connect: () => this.#own('backup'),
       }),

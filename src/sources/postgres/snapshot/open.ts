@@ -22,10 +22,10 @@ const logBytesForOthers = 256 * 1024;
 
 export type OpenOptions = Pick<DumpOptions, 'resolved' | 'programs' | 'env'> & {
   lockTimeoutSeconds: number;
-  /** How many read changes at the same time. */
+  /** How many read at the same time. */
   connections: number;
-  /** How many read bases at the same time; of many tables no more than `connections`. */
-  readers: number;
+  /** As many of many tables. */
+  connectionsForMany: number;
   /** Nothing is written to the database. */
   isScanned: boolean;
   /** Opens another one. */
@@ -65,11 +65,11 @@ export async function openSnapshot(
     const isSmall = logged !== undefined || bytes < bytesForReaders;
     const reading = {...options, relations};
     const isMany = relations.length + rootOf.size > manyTables;
-    const connections = isMany ? Math.min(options.connections, options.readers) : options.readers;
+    const connections = isMany ? options.connectionsForMany : options.connections;
     const readers = isSmall ? [connection] : await openReaders(connection, {...reading, connections});
     const beside =
       logged !== undefined && (await isMuchLogged(connection, relations))
-        ? await openBeside(connection, {...reading, connections: Math.min(options.connections, relations.length)})
+        ? await openBeside(connection, {...reading, connections: Math.min(connections, relations.length)})
         : [connection];
     return new PostgresSnapshot({
       connection,

@@ -23,16 +23,12 @@ export async function openReaders(leader: Connection, options: ReaderOptions): P
 }
 
 /**
- * The leader, and others that see its snapshot and may create temporary tables; if one of them cannot be had, the
- * leader alone.
+ * The leader, and others that see its snapshot and may create temporary tables, as many of them as can be had.
  */
 export async function openBeside(leader: Connection, options: ReaderOptions): Promise<readonly Connection[]> {
   const connections = options.connections - 1;
   if (connections < 1) return [leader];
-  const others = await openOthers(leader, {...options, connections, mode: 'READ WRITE'});
-  if (others.length === connections) return [leader, ...others];
-  for (const other of others) await other.close();
-  return [leader];
+  return [leader, ...(await openOthers(leader, {...options, connections, mode: 'READ WRITE'}))];
 }
 
 /**
