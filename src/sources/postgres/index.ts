@@ -21,7 +21,7 @@ import type {
   WantedTable,
 } from '../source.ts';
 import {describeTables} from './catalog/describe.ts';
-import {leftBehindOf} from './catalog/left-behind.ts';
+import {leftBehindOf, placesLeftBehind} from './catalog/left-behind.ts';
 import {namingHolder} from './catalog/lock-holder.ts';
 import {connect, defaultLockTimeoutSeconds} from './connection/connect.ts';
 import {type Connection, majorOf} from './connection/connection.ts';
@@ -129,9 +129,13 @@ export class PostgresSource implements TableSource {
     return this.#naming(async () => describeTables(await this.#shared(), tables));
   }
 
-  /** Whoever names tables expects nothing else. */
   async leftBehind(tables: readonly TableName[] | 'all'): Promise<readonly string[]> {
-    return tables === 'all' ? leftBehindOf(await this.#shared()) : [];
+    if (tables === 'all') return leftBehindOf(await this.#shared());
+    const found = (await this.describe(tables)).filter(({state}) => state !== 'absent');
+    return placesLeftBehind(
+      await this.#shared(),
+      found.map(({name}) => name),
+    );
   }
 
   lacking({without}: DatabaseFacts): readonly string[] {

@@ -5,7 +5,7 @@ import {clusterOfFile, databaseOfTest} from './cluster.ts';
 
 const cluster = clusterOfFile(18);
 
-test('a backup of everything names tables that come back without their access method or tablespace', async () => {
+test('a backup names tables that come back without their access method or tablespace', async () => {
   const place = join(cluster().folder, 'place');
   cluster().own(place);
   const database = await databaseOfTest(
@@ -20,4 +20,9 @@ test('a backup of everything names tables that come back without their access me
     'access methods of tables are not in a backup: public.t (other)\n' +
       'tablespaces of tables and indexes are not in a backup: public.i (fast)',
   );
+  const named = await takeFull(database.source, {tables: ['public.u']});
+  expect(named.database.without).toBe('tablespaces of tables and indexes are not in a backup: public.i (fast)');
+  expect(await database.source.leftBehind(['t', 'absent'])).toEqual([
+    'access methods of tables are not in a backup: public.t (other)',
+  ]);
 });

@@ -19,13 +19,39 @@ export async function leftBehindOf(connection: Connection): Promise<readonly str
     UNION ALL SELECT 'tables with partitions on another server', ${qualified('root.oid')}
       FROM pg_class f, LATERAL (SELECT pg_partition_root(f.oid) AS oid) root
       WHERE f.relkind = 'f' AND f.relispartition AND ${user('f.relnamespace')}
-    UNION ALL SELECT 'access methods of tables', ${qualified('own.oid')} || ' (' || a.amname || ')'
-      FROM pg_class own JOIN pg_am a ON a.oid = own.relam
-      WHERE own.relkind IN ('r', 'p', 'm') AND a.amname <> 'heap' AND ${user('own.relnamespace')}
-    UNION ALL SELECT 'tablespaces of tables and indexes', ${qualified('own.oid')} || ' (' || s.spcname || ')'
-      FROM pg_class own JOIN pg_tablespace s ON s.oid = own.reltablespace WHERE ${user('own.relnamespace')}
+    UNION ALL ${places(user('own.relnamespace'))}
     UNION ALL SELECT 'large objects', NULL FROM (SELECT FROM pg_largeobject_metadata LIMIT 1) l
     ORDER BY 1, 2`);
+  return sentences(rows);
+}
+
+/**
+ * Likewise for a collection of named tables, with their partitions and indexes.
+ * @param tables as `quote_ident` writes them
+ */
+export async function placesLeftBehind(connection: Connection, tables: readonly string[]): Promise<readonly string[]> {
+  const rows = await connection.rows(
+    `WITH named AS (SELECT to_regclass(name)::oid AS oid FROM json_array_elements_text($1::json) name),
+      tables AS (SELECT oid FROM named UNION SELECT relid FROM named, pg_partition_tree(named.oid)),
+      owned AS (SELECT oid FROM tables UNION SELECT indexrelid FROM pg_index WHERE indrelid IN (SELECT oid FROM tables))
+    ${places('own.oid IN (SELECT oid FROM owned)')} ORDER BY 1, 2`,
+    [JSON.stringify(tables)],
+  );
+  return sentences(rows);
+}
+
+/** Where and how the server keeps rows. @param condition of the relations `own` */
+function places(condition: string): string {
+  const name = `(SELECT quote_ident(nspname) FROM pg_namespace WHERE oid = own.relnamespace) || '.' ||
+    quote_ident(own.relname)`;
+  return `SELECT 'access methods of tables', ${name} || ' (' || a.amname || ')'
+      FROM pg_class own JOIN pg_am a ON a.oid = own.relam
+      WHERE own.relkind IN ('r', 'p', 'm') AND a.amname <> 'heap' AND ${condition}
+    UNION ALL SELECT 'tablespaces of tables and indexes', ${name} || ' (' || s.spcname || ')'
+      FROM pg_class own JOIN pg_tablespace s ON s.oid = own.reltablespace WHERE ${condition}`;
+}
+
+function sentences(rows: readonly (readonly (string | null)[])[]): readonly string[] {
   const kinds = new Map<string, string[]>();
   for (const [kind, name] of rows) kinds.set(kind!, [...(kinds.get(kind!) ?? []), ...(name === null ? [] : [name!])]);
   return [...kinds].map(([kind, names]) => {

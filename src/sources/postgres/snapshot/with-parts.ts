@@ -3,7 +3,7 @@ import {isDeepStrictEqual} from 'node:util';
 import {BkpError} from '../../../errors/index.ts';
 import type {SnapshotOptions} from '../../source.ts';
 import {definitionsHash} from '../catalog/definitions.ts';
-import {leftBehindOf} from '../catalog/left-behind.ts';
+import {leftBehindOf, placesLeftBehind} from '../catalog/left-behind.ts';
 import {withLockHolder} from '../catalog/lock-holder.ts';
 import {isUserSchema} from '../catalog/own-schemas.ts';
 import type {Relation} from '../catalog/relations.ts';
@@ -54,7 +54,12 @@ export async function beginWithParts(
     (await beginAsBefore(connection, relations, options)) ?? (await beginAnew(connection, relations, options));
   await requireUniqueRows(connection, relations);
   const {without: _, ...database} = parts.database;
-  const without = objects ? await leftBehindOf(connection) : [];
+  const without = objects
+    ? await leftBehindOf(connection)
+    : await placesLeftBehind(
+        connection,
+        relations.map(({name}) => name),
+      );
   const facts = without.length === 0 ? database : {...database, without: without.join('\n')};
   return {rootOf, parts: {...parts, database: facts}};
 }
