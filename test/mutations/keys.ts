@@ -17,7 +17,7 @@ const misplaced = 'test/vault/keys/misplaced.test.ts';
 
 const nonces = 'equal messages have equal bytes, any other one has another nonce, and opens only where it belongs';
 const otherProgram: Mutant['killedBy'] = [
-  'test/reader/encrypted.test.ts',
+  'test/long/reader-encrypted.test.ts',
   'everything in vault-1 is read if it is encrypted',
 ];
 const elsewhere: Mutant['killedBy'] = [

@@ -7,8 +7,8 @@ import {newRawKey, newRoot, sealRing} from '../../src/vault/keys/ring.ts';
 import {contentOfDatabase} from '../fixtures/content.ts';
 import {loadStore, writeSealedCopy} from '../fixtures/sealed-copy.ts';
 import {kitCode, password, removedCode, secrets} from '../fixtures/secrets.ts';
+import {fixtureOf, folder, read, readWith, succeeds} from '../reader/run.ts';
 import {encryptedWith} from '../vault/helpers.ts';
-import {fixtureOf, folder, read, readWith, succeeds} from './run.ts';
 
 const {store, content} = fixtureOf('vault-3');
 
