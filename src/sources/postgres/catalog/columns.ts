@@ -12,6 +12,8 @@ export type KeyColumn = Column & {
   equals: string;
   /** ` COLLATE "x"."y"`, or nothing for a type without a collation. */
   collate: string;
+  /** `::"x"."y"` or nothing; see {@link comparable}. */
+  cast: string;
 };
 
 export type TableColumns = {
@@ -56,7 +58,12 @@ async function columnsOfAll(
     SELECT i.indrelid, a.attname, format_type(a.atttypid, a.atttypmod),
       CASE WHEN i.indisexclusion AND k.at = i.indnkeyatts THEN 'OPERATOR(pg_catalog.=)'
         ELSE format('OPERATOR(%I.%s)', opn.nspname, o.oprname) END,
-      CASE WHEN i.indcollation[k.at - 1] = 0 THEN '' ELSE format(' COLLATE %I.%I', cn.nspname, co.collname) END
+      CASE WHEN i.indcollation[k.at - 1] = 0 THEN '' ELSE format(' COLLATE %I.%I', cn.nspname, co.collname) END,
+      (WITH RECURSIVE below (type) AS (
+          SELECT a.atttypid
+          UNION ALL SELECT d.typbasetype FROM below JOIN pg_type d ON d.oid = type AND d.typtype = 'd')
+        SELECT format('::%s', format_type(e.oid, NULL)) FROM below JOIN pg_type e ON e.oid = type
+          WHERE e.typtype = 'e' AND e.oid <> a.atttypid)
     FROM pg_index i
     CROSS JOIN unnest(i.indkey::int2[], i.indclass::oid[]) WITH ORDINALITY AS k (number, class, at)
     JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
@@ -85,8 +92,8 @@ async function columnsOfAll(
   );
   return new Map(
     oids.map((oid) => {
-      const key = keys.of(oid).map(([name, type, equals, collate]) => {
-        return {name: name!, type: type!, equals: equals!, collate: collate!};
+      const key = keys.of(oid).map(([name, type, equals, collate, cast]) => {
+        return {name: name!, type: type!, equals: equals!, collate: collate!, cast: cast ?? ''};
       });
       const isKey = new Set(key.map(({name}) => name));
       const others = stored.of(oid).filter(([name]) => !isKey.has(name!));
@@ -146,6 +153,15 @@ export async function columnsOfDomains(connection: Connection, oid: number): Pro
 export const columnList = (columns: readonly Pick<Column, 'name'>[], prefix = '') =>
   columns.map(({name}) => `${prefix}${quoteIdent(name)}`).join(', ');
 
+/**
+ * A value as statements compare it. The server finds no operator of a domain over an enum, although an index of it
+ * works: the operators of enums are for `anyenum`, which a domain is not.
+ */
+export const comparable = (value: string, {cast}: Pick<KeyColumn, 'cast'>) => `${value}${cast}`;
+
 /** Whether a row `t` of a table has a key `d` of a log or a segment, whose columns are `k0`, `k1`, … */
 export const sameKey = (key: readonly KeyColumn[]) =>
-  key.map(({name, equals}, at) => `t.${quoteIdent(name)} ${equals} d.k${at}`).join(' AND ');
+  key
+    .map((part, at) => [comparable(`t.${quoteIdent(part.name)}`, part), part.equals, comparable(`d.k${at}`, part)])
+    .map((condition) => condition.join(' '))
+    .join(' AND ');

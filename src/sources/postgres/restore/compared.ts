@@ -1,4 +1,4 @@
-import {columnList} from '../catalog/columns.ts';
+import {columnList, comparable} from '../catalog/columns.ts';
 import {quoteIdent} from '../connection/quote.ts';
 import type {MergedPair} from './merge-fit.ts';
 
@@ -7,7 +7,12 @@ import type {MergedPair} from './merge-fit.ts';
 const rowOf = ({columns}: MergedPair, of: string) => `row(${columnList(columns, `${of}.`)})`;
 
 export const isSame = ({key}: MergedPair, of = 't') =>
-  key.map(({name, equals}) => `${of}.${quoteIdent(name)} ${equals} s.${quoteIdent(name)}`).join(' AND ');
+  key
+    .map((part) => {
+      const [own, other] = [of, 's'].map((row) => comparable(`${row}.${quoteIdent(part.name)}`, part));
+      return `${own} ${part.equals} ${other}`;
+    })
+    .join(' AND ');
 
 /** A row without a key is another one than every row of the backup. @param of the alias of the living table */
 export const isGone = (pair: MergedPair, of = 't') =>

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import {count, parsedJson} from '../../../lib/schema.ts';
-import type {KeyColumn} from '../catalog/columns.ts';
+import {comparable, type KeyColumn} from '../catalog/columns.ts';
 import type {Connection} from '../connection/connection.ts';
 import {quoteBytes, quoteIdent} from '../connection/quote.ts';
 
@@ -113,7 +113,7 @@ export async function usableRanges(
 
 /** `AND`-ed to a query: the rows after one key, up to another. */
 export function rangeCondition(key: readonly KeyColumn[], after: Bound | undefined, upTo: Bound | undefined): string {
-  const columns = `(${key.map(({name}) => quoteIdent(name)).join(', ')})`;
+  const columns = `(${key.map((part) => comparable(quoteIdent(part.name), part)).join(', ')})`;
   const parts = [
     ...(after === undefined ? [] : [`${columns} > ${rowOf(key, after)}`]),
     ...(upTo === undefined ? [] : [`${columns} <= ${rowOf(key, upTo)}`]),
@@ -132,7 +132,11 @@ async function ascend(connection: Connection, key: readonly KeyColumn[], ends: r
 }
 
 function rowOf(key: readonly KeyColumn[], bound: Bound): string {
-  return `(${bound.map((part, at) => `${quoteBytes(part)}::${key[at]!.type}${key[at]!.collate}`).join(', ')})`;
+  const values = bound.map((part, at) => {
+    const column = key[at]!;
+    return comparable(`${quoteBytes(part)}::${column.type}${column.collate}`, column);
+  });
+  return `(${values.join(', ')})`;
 }
 
 /** What decides how keys compare. */
