@@ -159,7 +159,7 @@ export const postgresMutants: readonly Mutant[] = [
   {
     name: 'postgres restore: an index that the rows do not allow is an error',
     file: later,
-    from: 'if ((isIndex(sql) && !isAboutNames(error)) || isAttachment(sql)',
+    from: 'if (isIndex(sql) || isAttachment(sql)',
     to: 'if (isAttachment(sql)',
     killedBy: [left, leftIndexes],
   },

@@ -4,7 +4,7 @@ import {serverWords} from '../connection/errors.ts';
 import {qualified, quoteIdent, unquoted} from '../connection/quote.ts';
 import {setSortMemory} from './build.ts';
 import {forNewRows, isCheckFault, isOfDomain, isOfNulls, kindOf} from './checks.ts';
-import {isOfStatement, onSomePath} from './later.ts';
+import {isAboutNames, isOfStatement, onSomePath} from './later.ts';
 import type {LeftOut, MissingContent} from './left-out.ts';
 import {isJoin} from './living-parents.ts';
 import {pairOf, type StoredTable} from './stored.ts';
@@ -24,8 +24,9 @@ export async function buildLater(
     await onSomePath(connection, searchPath, () => connection.run(sql)).catch(async (error: unknown) => {
       if (!isOfStatement(error)) throw error;
       // A partition's index has nothing to join if the one of its table was left out.
-      if ((isIndex(sql) && !isAboutNames(error)) || isAttachment(sql) || isJoin(sql)) {
-        missing?.({name: partOf(sql, target), why: `${serverWords(error)}; ${oneLine(sql)} tries again`});
+      if (isIndex(sql) || isAttachment(sql) || isJoin(sql)) {
+        const step = isIndex(sql) && isAboutNames(error) ? `${stepOfNames(connection)}; ` : '';
+        missing?.({name: partOf(sql, target), why: `${serverWords(error)}; ${step}${oneLine(sql)} tries again`});
         return;
       }
       if (isCheckFault(error)) {
@@ -50,8 +51,15 @@ export async function buildLater(
   }
 }
 
-/** Something that the statement names, or that its functions look at, does not exist: it can be restored too. */
-const isAboutNames = (error: BkpError) => /^(?:42|3F)/u.test(String(error.context.sqlState));
+/**
+ * Since version 17, functions of an index have an empty search path while it is built, whatever the session has: the
+ * index may have been created without rows, or by an older server.
+ */
+const stepOfNames = ({facts}: Connection) =>
+  facts.version < 170_000
+    ? 'its function looks at what is not there'
+    : 'the server builds indexes with an empty search_path, so that its function may need one of its own ' +
+      '(ALTER FUNCTION … SET search_path = …)';
 
 /** Rows that are there may break it: its functions, or the collation of its columns, changed since they came. */
 const isIndex = (sql: string) => indexing.test(sql);

@@ -37,6 +37,9 @@ export function isOfStatement(error: unknown): error is BkpError {
   return state !== undefined && !ofServer.test(state);
 }
 
+/** Something that a statement names, or that its functions look at, was not found. */
+export const isAboutNames = (error: unknown) => /^(?:42|3F)/u.test(sqlStateOf(error) ?? '');
+
 /**
  * Runs a statement that may call a function which does not find yet what it looks at, or which refuses rows.
  * @returns whether it ran; if not, the transaction is as before, and a later attempt may succeed
@@ -72,11 +75,13 @@ async function orLeave(connection: Connection, attempt: () => Promise<void>): Pr
  * Runs `work` in a transaction: first with an empty search path, as pg_restore does; if that fails, with the one of the
  * database of the backup, on which its functions find names without a schema.
  * @param searchPath as a statement writes it
+ * @param isForPath whether another path may help after this error
  */
 export async function onSomePath<T>(
   connection: Connection,
   searchPath: string | undefined,
   work: () => Promise<T>,
+  isForPath: (error: unknown) => boolean = (error) => sqlStateOf(error) !== undefined,
 ): Promise<T> {
   await connection.run('SAVEPOINT path');
   let last: unknown;
@@ -89,7 +94,7 @@ export async function onSomePath<T>(
       return result;
     } catch (error) {
       last = error;
-      if (sqlStateOf(error) === undefined) throw error;
+      if (!isForPath(error)) throw error;
       await connection.run('ROLLBACK TO SAVEPOINT path');
     }
   }

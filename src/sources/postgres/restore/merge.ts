@@ -7,6 +7,7 @@ import {quoteIdent} from '../connection/quote.ts';
 import {fixSettings} from '../connection/session.ts';
 import {bringBack} from './bring-back.ts';
 import {isGone, isNew, isOther, isSame} from './compared.ts';
+import {isAboutNames, onSomePath} from './later.ts';
 import {fitOf, type MergedPair} from './merge-fit.ts';
 import {parentsFirst} from './references.ts';
 import {advanceSequences} from './sequences.ts';
@@ -16,6 +17,8 @@ import type {StoredTable} from './stored.ts';
 export type MergeRequest = {
   tables: readonly {stored: StoredTable; staged: {oid: number; name: string}}[];
   mode: MergeMode;
+  /** Of the database of the backup; see {@link onSomePath}. */
+  searchPath: string | undefined;
 };
 
 type MergeOptions = {
@@ -32,7 +35,7 @@ const lockTimeoutSeconds = 30;
  */
 export async function mergeTables(
   connection: Connection,
-  {tables, mode}: MergeRequest,
+  {tables, mode, searchPath}: MergeRequest,
   {dryRun, signal, notice}: MergeOptions,
 ): Promise<readonly MergedTable[]> {
   await connection.run('BEGIN');
@@ -46,7 +49,9 @@ export async function mergeTables(
     const ordered = await parentsFirst(connection, pairs);
     const merged = await withSilentTriggers(connection, pairs, {
       notice,
-      work: () => bringBack(connection, ordered, {mode, signal}),
+      // Functions of indexes, checks and generated columns may name others without a schema.
+      work: () =>
+        onSomePath(connection, searchPath, () => bringBack(connection, ordered, {mode, signal}), isAboutNames),
     });
     signal?.throwIfAborted();
     for (const pair of pairs) await tellComputed(connection, pair, notice);
@@ -75,7 +80,10 @@ export async function compareTables(
   });
 }
 
-async function pairsOf(connection: Connection, {tables, mode}: MergeRequest): Promise<readonly MergedPair[]> {
+async function pairsOf(
+  connection: Connection,
+  {tables, mode}: Pick<MergeRequest, 'tables' | 'mode'>,
+): Promise<readonly MergedPair[]> {
   const pairs: MergedPair[] = [];
   for (const {stored, staged} of tables) pairs.push(await fitOf(connection, stored, {staged, mode}));
   return pairs;

@@ -138,7 +138,7 @@ export async function publishInTransaction(
   await connection.run('SET LOCAL row_security = on');
   // Without rows, its query may fail, or ask living tables for long.
   const filled = limits === undefined ? after.filter(({isFilled}) => isFilled) : [];
-  for (const view of filled) await refresh(connection, view, options.missing);
+  for (const view of filled) await refresh(connection, view, options);
   await connection.run('SET LOCAL row_security = off');
   const steps = later
     .filter(({sql}) => !isAnalysis(sql))
@@ -173,11 +173,14 @@ export async function publishInTransaction(
 async function refresh(
   connection: Connection,
   {called = '', schema, name}: SharedObject,
-  missing: MissingContent | undefined,
+  {searchPath, missing}: Pick<PublishOptions, 'searchPath' | 'missing'>,
 ): Promise<void> {
   await connection.run('SAVEPOINT refresh');
   try {
-    await connection.run(`REFRESH ${called}; RELEASE SAVEPOINT refresh`);
+    // Since version 17, functions have an empty path here, whatever is set.
+    const path = connection.facts.version < 170_000 ? searchPath : undefined;
+    await onSomePath(connection, path, () => connection.run(`REFRESH ${called}`));
+    await connection.run('RELEASE SAVEPOINT refresh');
   } catch (error) {
     if (!(error instanceof BkpError)) throw error;
     await connection.run('ROLLBACK TO SAVEPOINT refresh');

@@ -6,7 +6,7 @@ import type {Connection} from '../connection/connection.ts';
 import {serverWords} from '../connection/errors.ts';
 import {qualified, quoteIdent} from '../connection/quote.ts';
 import {dropExpression} from './drop-expression.ts';
-import {workOrLeave} from './later.ts';
+import {isAboutNames, workOrLeave} from './later.ts';
 import type {MissingContent} from './left-out.ts';
 import {openRests} from './rest-partitions.ts';
 import type {StoredTable} from './stored.ts';
@@ -96,8 +96,7 @@ async function waysOf(
   const withOthers = (others: Way['others']) => [[], ...sets].map((columns) => ({columns, others}));
   if (error.context.sqlState === '23514') return [...withOthers('partitions'), ...withOthers('table')];
   // What does not exist can be restored, too.
-  const isAboutNames = /^(?:42|3F)/u.test(String(error.context.sqlState));
-  return isAboutNames ? ways : [...ways, ...withOthers('table')];
+  return isAboutNames(error) ? ways : [...ways, ...withOthers('table')];
 }
 
 async function tellPlain(

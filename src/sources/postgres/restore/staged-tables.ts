@@ -93,7 +93,7 @@ export class StagedTables {
   readonly #plan: string | undefined;
   /** What is created before and among the tables. */
   readonly #shared: readonly SharedObject[];
-  readonly #searchPath: string | undefined;
+  readonly searchPath: string | undefined;
   readonly #older: ReturnType<typeof olderServer>;
   /** Those that what is created with the tables may call. */
   #looking: LookingFunctions | undefined;
@@ -102,7 +102,7 @@ export class StagedTables {
     this.#connection = connection;
     this.#mode = mode;
     this.#plan = plan;
-    this.#searchPath = searchPathOf(database);
+    this.searchPath = searchPathOf(database);
     this.#older = olderServer(connection, database);
     const tables = storedTables(schemas);
     this.tables = new Map(tables.map((table) => [table.name, table]));
@@ -407,7 +407,7 @@ export class StagedTables {
       outside: (table) => table.references.filter((sql) => !this.#isInside(sql)),
       late: new Map(late),
       waiting,
-      searchPath: this.#searchPath,
+      searchPath: this.searchPath,
       leftOut,
     };
   }

@@ -283,7 +283,7 @@ export class PostgresStaging implements Staging {
       const {name} = this.#staged.loads.get(stored.name)!;
       tables.push({stored, staged: {oid: await stagedOid(this.#connection, name), name}});
     }
-    return {tables, mode: this.#mode ?? ('replace' as const)};
+    return {tables, mode: this.#mode ?? ('replace' as const), searchPath: this.#staged.searchPath};
   }
 
   async leave(): Promise<boolean> {
