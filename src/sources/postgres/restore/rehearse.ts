@@ -48,9 +48,10 @@ async function createAndPublish(
   const staged = new StagedTables(connection, {id, schemas, published, objects, database});
   await staged.create(limits);
   await prepareToBuild(connection, limits);
-  for (const [name, {table}] of staged.loads) {
+  for (const [name, load] of staged.loads) {
+    await load.columns(connection);
     await staged.closeRests(connection, name);
-    const statements = inOrder([table], ({constraints, indexes}) => [...constraints, ...indexes]);
+    const statements = inOrder([load.table], ({constraints, indexes}) => [...constraints, ...indexes]);
     for (const {sql} of statements) await staged.build(connection, name, sql);
   }
   for (const checks of await staged.checks()) await staged.addChecks(connection, checks);

@@ -93,7 +93,9 @@ export class TableLoad {
   async columns(connection: Connection): Promise<TableColumns> {
     if (this.#columns !== undefined) return this.#columns;
     const found = await columnsOf(connection, await stagedOid(connection, this.name));
-    this.#columns = {...found, columns: inStoredOrder(this.table, found.columns)};
+    const columns = inStoredOrder(this.table, found.columns);
+    if (columns.length < found.columns.length) throw await joined(connection, this.table, {columns, found});
+    this.#columns = {...found, columns};
     return this.#columns;
   }
 
@@ -149,6 +151,25 @@ export async function stagedOids(connection: Connection, names: readonly string[
   return rows.map(([oid]) => Number(oid));
 }
 
+/** The server has added columns to what the restore has created, of which the backup knows nothing. */
+async function joined(
+  connection: Connection,
+  {name}: StoredTable,
+  {columns, found}: {columns: readonly Column[]; found: TableColumns},
+): Promise<BkpError> {
+  const others = found.columns.filter((column) => !columns.includes(column)).map((column) => column.name);
+  const triggers = await connection.rows(
+    "SELECT quote_ident(evtname) FROM pg_event_trigger WHERE evtenabled IN ('O', 'A') ORDER BY evtname",
+  );
+  const named = triggers.map(([trigger]) => `ALTER EVENT TRIGGER ${trigger} DISABLE;`).join(' ');
+  return new BkpError('PRECONDITION', `${name} has columns in the target that the backup does not have`, {
+    cause: `an event trigger of the target may add ${others.join(', ')} to new tables; nothing was restored`,
+    next: named === '' ? 'restore into another database' : `${named} then restore again, and enable it`,
+    context: {table: name},
+  });
+}
+
+/** @returns fewer than `columns` if there are others */
 function inStoredOrder(table: StoredTable, columns: readonly Column[]): readonly Column[] {
   const byName = new Map(columns.map((column) => [column.name, column]));
   // Versions that did not write the order had the columns of the key first, which the table may not have yet.
@@ -157,7 +178,7 @@ function inStoredOrder(table: StoredTable, columns: readonly Column[]): readonly
   const names =
     table.columns === undefined ? [...key, ...[...byName.keys()].filter((name) => !key.includes(name))] : stored;
   const found = names.flatMap((name) => byName.get(name) ?? []);
-  if (found.length === columns.length && found.length === names.length) return found;
+  if (found.length === names.length) return found;
   throw new BkpError(
     'OBJECT_DAMAGED',
     `the rows of ${table.name} in the backup have other columns than its statement`,
