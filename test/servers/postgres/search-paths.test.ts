@@ -59,3 +59,22 @@ test.each([15, 18] as const)('MODE finds them, too (%i)', async (version) => {
   expect(await merge(database.source, full, 'replace')).toMatchObject([{inserted: 1, updated: 1, deleted: 1}]);
   expect(await database.rows('t')).toEqual(rows);
 });
+
+test.each([15, 18] as const)('MODE loads rows whose domains and partitions need them (%i)', async (version) => {
+  const {database} = await filledAndEmpty(
+    clusters[version](),
+    `${schema} CREATE DOMAIN public.d AS int CHECK (outer_fn(value) > 0);
+     CREATE TABLE public.p (id d, n regclass) PARTITION BY LIST (outer_fn(id));
+     CREATE TABLE public.p2 PARTITION OF public.p FOR VALUES IN (2);
+     CREATE TABLE public.pd PARTITION OF public.p DEFAULT;
+     CREATE TABLE public.k (id d PRIMARY KEY, n regclass);
+     INSERT INTO public.p VALUES (1, 't'), (2, 'p'); INSERT INTO public.k SELECT * FROM public.p`,
+  );
+  await database.exec(`ALTER DATABASE ${database.name} SET search_path = app, public`);
+  const tables = ['public.k', 'public.p'];
+  const full = await takeFull(database.source, {tables});
+  const rows = await Promise.all(tables.map((table) => database.rows(table)));
+  await database.exec('DELETE FROM p; UPDATE k SET n = NULL');
+  await merge(database.source, full, 'replace');
+  expect(await Promise.all(tables.map((table) => database.rows(table)))).toEqual(rows);
+});

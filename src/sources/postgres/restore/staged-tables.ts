@@ -338,12 +338,14 @@ export class StagedTables {
 
   /**
    * A merge finds all names, those of the living tables, and these compute what is computed: the staged ones take the
-   * values of the backup.
+   * values of the backup. Domains and keys of partitions still call functions.
    */
   async #freeComputed(oids: readonly number[]): Promise<void> {
     const generated = await generatedColumns(this.#connection, oids, 'attinhcount = 0');
-    for (const [at, {name, table}] of [...this.loads.values()].entries()) {
+    for (const [at, load] of [...this.loads.values()].entries()) {
+      const {name, table} = load;
       const stored = storedColumns(table);
+      load.searchPath = this.searchPath;
       for (const column of generated.of(oids[at]!).filter((one) => stored.includes(one))) {
         await dropExpression(this.#connection, name, column);
       }

@@ -21,6 +21,8 @@ export class TableLoad {
   name: string;
   /** The rows wait in a table of their own until they can be read; {@link name} is its name. */
   late: LateRows | undefined;
+  /** What functions need that rows call when they come; absent: an empty one. As a statement writes it. */
+  searchPath: string | undefined;
   /** What was loaded, without what was removed again. */
   readonly content = new RunningContent();
   readonly #moves: Moves;
@@ -57,9 +59,10 @@ export class TableLoad {
     const list = columnList((await this.columns(connection)).columns);
     // A table may have no columns, and a list of columns may not be empty.
     const into = list === '' ? this.name : `${this.name} (${list})`;
-    const rows = await connection
-      .copyIn(`COPY ${into} FROM STDIN${freeze}`, once(segment))
-      .catch((error) => Promise.reject(unfit(this.table, error)));
+    const copy = () => connection.copyIn(`COPY ${into} FROM STDIN${freeze}`, once(segment));
+    const rows = await onPath(connection, this.searchPath, copy).catch((error: unknown) => {
+      throw unfit(this.table, error);
+    });
     this.content.add(segment);
     return rows;
   }
@@ -119,6 +122,15 @@ export class TableLoad {
     this.#isFrozen = false;
     this.#columns = undefined;
   }
+}
+
+/** In a transaction, which an error ends. Values are only written as text with an empty path. */
+async function onPath<T>(connection: Connection, path: string | undefined, work: () => Promise<T>): Promise<T> {
+  if (path === undefined) return work();
+  await connection.run(`SET LOCAL search_path = ${path}`);
+  const result = await work();
+  await connection.run("SET LOCAL search_path = ''");
+  return result;
 }
 
 /** Types that exist in the target stay as they are, and may not take the values of the backup. */
