@@ -137,6 +137,9 @@ function pointHint(text: string, lexeme: Lexeme | undefined, expected: readonly 
     : "write the name of a backup or a time in quotes, '2026-11-21 12:00' or '-1 day', or latest";
 }
 
+/** PostgreSQL's own quotes may be within it: `public."a.b"`. */
+const oddName = /^[^\s;,()=`'"](?:[^\s;,()=`'"]|"(?:[^"]|"")*")*/;
+
 /** The hint for the two common errors with names: the backticks are missing, or the shell has removed them. */
 function nameHint(
   text: string,
@@ -151,7 +154,7 @@ function nameHint(
   }
   const continuesName = lexeme?.kind === 'other' && previous?.kind === 'word' && previous.end === lexeme.start;
   const start = continuesName ? previous.start : lexeme?.start;
-  const odd = start === undefined ? '' : /^[^\s;,()=`'"]*/.exec(text.slice(start))![0];
+  const odd = start === undefined ? '' : (oddName.exec(text.slice(start))?.[0] ?? '');
   const isOdd = continuesName ? odd.length > previous.end - previous.start : odd !== '';
   if ((expectsName || continuesName) && isOdd) {
     const quoted = quoteName(printable(odd), {always: true});

@@ -36,6 +36,7 @@ const texts: readonly string[] = [
   // Names
   'BACKUP',
   'BACKUP my-shop',
+  'RESTORE shop TABLE public."a ""b".c AS d',
   'BACKUP "shop"',
   'RESTORE 1shop',
   'BACKUP a b; RESTORE c',
