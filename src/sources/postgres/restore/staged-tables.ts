@@ -1,5 +1,6 @@
 import {createHash} from 'node:crypto';
 import type {DatabaseFacts, MergeMode, SchemaObject, TableName, TableSchema} from '../../source.ts';
+import {isSameLocale, localeOf} from '../catalog/locale.ts';
 import {onlyOf} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
 import {qualified, unquoted} from '../connection/quote.ts';
@@ -95,6 +96,7 @@ export class StagedTables {
   readonly #shared: readonly SharedObject[];
   readonly searchPath: string | undefined;
   readonly #older: ReturnType<typeof olderServer>;
+  readonly #locale: DatabaseFacts[string] | undefined;
   /** Those that what is created with the tables may call. */
   #looking: LookingFunctions | undefined;
 
@@ -104,6 +106,7 @@ export class StagedTables {
     this.#plan = plan;
     this.searchPath = searchPathOf(database);
     this.#older = olderServer(connection, database);
+    this.#locale = database.locale;
     const tables = storedTables(schemas);
     this.tables = new Map(tables.map((table) => [table.name, table]));
     this.targets = storedTables(published);
@@ -130,10 +133,22 @@ export class StagedTables {
 
   /** Creates the empty tables, and what they need, in a transaction of the caller. */
   async create(limits: CreateLimits = {lockTimeoutSeconds: 30}): Promise<void> {
+    await this.#tellLocale();
     const older = this.#older;
     if (older === undefined) return this.#create(limits);
     this.told.push(olderNotice(older));
     await this.#create(limits).catch((error) => Promise.reject(refusedByOlder(error, older)));
+  }
+
+  /** What the server computes again may be other than it was. */
+  async #tellLocale(): Promise<void> {
+    if (typeof this.#locale !== 'string' || this.#mode !== undefined) return;
+    const locale = await localeOf(this.#connection);
+    if (isSameLocale(locale, this.#locale)) return;
+    this.told.push(
+      `the database orders texts as in ${locale}, that of the backup as in ${this.#locale}: what generated columns, ` +
+        'checks and keys of partitions compute from texts may differ',
+    );
   }
 
   async #create(limits: CreateLimits): Promise<void> {

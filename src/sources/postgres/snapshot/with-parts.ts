@@ -4,6 +4,7 @@ import {BkpError} from '../../../errors/index.ts';
 import type {SnapshotOptions} from '../../source.ts';
 import {definitionsHash} from '../catalog/definitions.ts';
 import {leftBehindOf, placesLeftBehind} from '../catalog/left-behind.ts';
+import {localeOf} from '../catalog/locale.ts';
 import {withLockHolder} from '../catalog/lock-holder.ts';
 import {isUserSchema} from '../catalog/own-schemas.ts';
 import type {Relation} from '../catalog/relations.ts';
@@ -117,6 +118,7 @@ async function beginAnew(
     encoding: connection.facts.encoding,
     shared: await sharedText(connection, selection, nameOf),
     searchPath: await searchPathOf(connection),
+    locale: await localeOf(connection),
     ...(state === undefined ? {} : {definitions: state}),
     ...(state === undefined || told.length === 0 ? {} : {told: JSON.stringify(told)}),
   };
