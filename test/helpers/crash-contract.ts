@@ -185,11 +185,13 @@ export function crashContract(openPlace: (schema: string) => Promise<CrashPlace>
       desk.exec('UPDATE notes SET bytes = randomblob(4000)');
       await bench.backup('c', 'full');
       const after = rows(desk);
+      // Where puts are repeated, the definition that says that it was dropped stays for a week.
+      const left = place.storage === 's3' ? [expect.stringMatching(/\/d\/definition\/\d{8}$/)] : [];
       await killAtEachCall(place, 'DROP BACKUP COLLECTION d', async () => {
         await bench.verify('c');
         await bench.cleanUp();
         await expectWhole(place, after);
-        expect((await place.storedKeys()).filter((key) => key.includes('/d/'))).toEqual([]);
+        expect((await place.storedKeys()).filter((key) => key.includes('/d/'))).toEqual(left);
       });
     },
     timeoutMs,
