@@ -89,13 +89,8 @@ async function tryToOpen(path: string, options: SnapshotOptions): Promise<Snapsh
     // A table that continues had keys of the right types when it began, and its columns are still the same.
     const begins = ({name}: Table) => options.since === undefined || allRows.has(name);
     const keysToCheck = track === undefined ? [] : tracked.filter(begins).map(({name}) => name);
-    return new SqliteSnapshot(reading, tables, {
-      ...options,
-      writtenBy,
-      mark: marked?.mark,
-      begin: allRows,
-      keysToCheck,
-    });
+    const facts = {writtenBy, mark: marked?.mark, whyAll: allRows, keysToCheck};
+    return new SqliteSnapshot(reading, tables, {...options, ...facts});
   } catch (error) {
     reading.close();
     throw error;
@@ -164,7 +159,7 @@ class SqliteSnapshot implements Snapshot {
   readonly #counts = new Map<TableName, number>();
   readonly #maker: SegmentMaker;
   readonly #records: PageRecords;
-  readonly #begin: AllRows;
+  readonly #whyAll: AllRows;
   readonly #keysToCheck: readonly TableName[];
 
   constructor(
@@ -173,13 +168,13 @@ class SqliteSnapshot implements Snapshot {
     options: SnapshotOptions & {
       writtenBy: number | undefined;
       mark: Mark | undefined;
-      begin: AllRows;
+      whyAll: AllRows;
       keysToCheck: readonly TableName[];
     },
   ) {
     const {connection} = reading;
     this.mark = options.mark;
-    this.#begin = options.begin;
+    this.#whyAll = options.whyAll;
     this.#keysToCheck = options.keysToCheck;
     this.#reading = reading;
     this.#connection = connection;
@@ -250,7 +245,7 @@ class SqliteSnapshot implements Snapshot {
 
   async changes(table: TableName, since: Mark): Promise<Changes | 'rebase'> {
     const seq = this.#owner === undefined ? undefined : markedAt(this.#connection, this.#owner, since, table);
-    const reason = this.#begin.get(table) ?? (seq === undefined ? 'its changes since then are not known' : undefined);
+    const reason = this.#whyAll.get(table) ?? (seq === undefined ? 'its changes since then are not known' : undefined);
     const unknown = reason ?? unknownKeys(this.#connection, this.#table(table), seq!);
     if (unknown !== undefined) {
       this.#tellAllRows?.(table, unknown);
