@@ -7,8 +7,6 @@ const mostNamed = 8;
 /** What a database has and a collection of all its tables has not, one sentence for each kind. */
 export async function leftBehindOf(connection: Connection): Promise<readonly string[]> {
   const user = (namespace: string) => `${namespace} IN ${userSchemas}`;
-  const qualified = (oid: string) => `(SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname)
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = ${oid})`;
   const rows = await connection.rows(`
     SELECT 'foreign tables', ${qualified('f.oid')} FROM pg_class f WHERE relkind = 'f' AND ${user('relnamespace')}
     UNION ALL SELECT 'event triggers', evtname FROM pg_event_trigger
@@ -40,10 +38,12 @@ export async function placesLeftBehind(connection: Connection, tables: readonly 
   return sentences(rows);
 }
 
+const qualified = (oid: string) => `(SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname)
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = ${oid})`;
+
 /** Where and how the server keeps rows. @param condition of the relations `own` */
 function places(condition: string): string {
-  const name = `(SELECT quote_ident(nspname) FROM pg_namespace WHERE oid = own.relnamespace) || '.' ||
-    quote_ident(own.relname)`;
+  const name = qualified('own.oid');
   return `SELECT 'access methods of tables', ${name} || ' (' || a.amname || ')'
       FROM pg_class own JOIN pg_am a ON a.oid = own.relam
       WHERE own.relkind IN ('r', 'p', 'm') AND a.amname <> 'heap' AND ${condition}

@@ -88,7 +88,7 @@ export function resolveConnection(
     return found === '' ? undefined : found;
   };
   for (const [name, variable] of demands) {
-    if (ofService.get(name) || env[variable]) throw undemanded(name, ofService.get(name) ? 'the service' : variable);
+    if (ofService.get(name) || env[variable]) throw notChecked(name, ofService.get(name) ? 'the service' : variable);
   }
   requireKnownWords(Object.fromEntries(Object.keys(variables).map((name) => [name, value(name)])));
   const user = value('user') ?? userInfo().username;
@@ -147,7 +147,7 @@ function programParameters(
   return {user, dbname: database, ...Object.fromEntries(pairs)};
 }
 
-function undemanded(name: string, where: string): BkpError {
+function notChecked(name: string, where: string): BkpError {
   return new BkpError('USAGE', `source: ${where} sets ${name}, which bkp does not check`, {
     cause: 'the connection would be less strict than that of psql',
     next: where === 'the service' ? `give bkp a service without ${name}` : `env -u ${where} bkp …`,

@@ -175,15 +175,12 @@ async function refresh(
   {called = '', schema, name}: SharedObject,
   {searchPath, missing}: Pick<PublishOptions, 'searchPath' | 'missing'>,
 ): Promise<void> {
-  await connection.run('SAVEPOINT refresh');
   try {
     // Since version 17, functions have an empty path here, whatever is set.
     const path = connection.facts.version < 170_000 ? searchPath : undefined;
     await onSomePath(connection, path, () => connection.run(`REFRESH ${called}`));
-    await connection.run('RELEASE SAVEPOINT refresh');
   } catch (error) {
     if (!(error instanceof BkpError)) throw error;
-    await connection.run('ROLLBACK TO SAVEPOINT refresh');
     const isThere = (await connection.value('SELECT to_regclass($1)', [qualified(schema, name)])) !== undefined;
     const why = isThere ? `${serverWords(error)}; REFRESH ${called} tries again` : 'the view could not be created';
     missing?.({name: `the content of ${schema}.${name}`, why});
