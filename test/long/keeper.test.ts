@@ -115,6 +115,21 @@ const vaultAt = async (keeper: Keeper, root: string): Promise<Vault> =>
     keepLeases: keeper.keepRow({kind: 'directory', root}, undefined),
   });
 
+type Writer = Awaited<ReturnType<Vault['writer']>>;
+
+/** Ends work whose lease still holds. */
+async function endUnderLease(vault: Vault, writer: Writer) {
+  expect(await writer.putDocument('.backups/collections/shop/definition/00000001', {})).toBe('written');
+  await writer.close();
+  vault.close();
+  return {rows: 1};
+}
+
+function expectGoodEnd(outcome: unknown, root: string): void {
+  expect(outcome).toEqual({status: 'SUCCESS', result: {rows: 1}});
+  expect(existsSync(join(root, 'locks'))).toBe(false);
+}
+
 test('heartbeat and lease renewals continue while one call blocks the thread of the work', async () => {
   const root = join(dir, 'cluster');
   const outcome = await run(async (keeper, {progress}) => {
@@ -132,13 +147,9 @@ test('heartbeat and lease renewals continue while one call blocks the thread of 
       return beats.size > 3 && Number(renewals(root).at(-1)!) >= Number(first) + 4;
     });
     expect((await journal.get(number)).progress).toMatchObject({phase: 'Check', bytesDone: 7});
-    expect(await writer.putDocument('.backups/collections/shop/definition/00000001', {})).toBe('written');
-    await writer.close();
-    vault.close();
-    return {rows: 1};
+    return endUnderLease(vault, writer);
   });
-  expect(outcome).toEqual({status: 'SUCCESS', result: {rows: 1}});
-  expect(existsSync(join(root, 'locks'))).toBe(false);
+  expectGoodEnd(outcome, root);
 });
 
 test('a throttle and a cancel of another process reach the work', async () => {
@@ -209,13 +220,9 @@ test.each([
     progress(figures);
     // This thread is busy: so it is the other one's heartbeat, and nothing that comes later here was needed for it.
     callUntil(beatsTwice());
-    expect(await writer.putDocument('.backups/collections/shop/definition/00000001', {})).toBe('written');
-    await writer.close();
-    vault.close();
-    return {rows: 1};
+    return endUnderLease(vault, writer);
   });
-  expect(outcome).toEqual({status: 'SUCCESS', result: {rows: 1}});
-  expect(existsSync(join(root, 'locks'))).toBe(false);
+  expectGoodEnd(outcome, root);
 });
 
 test('when the thread ends too early, the thread of the work takes over', async () => {
@@ -229,10 +236,7 @@ test('when the thread ends too early, the thread of the work takes over', async 
     await journal.throttle(number, {change: {uploadBytesPerSecond: 5}, before: {}});
     await eventually(() => expect(limits()).toEqual({uploadBytesPerSecond: 5}));
     expect((await journal.get(number)).progress).toMatchObject({phase: 'Check', bytesDone: 7});
-    expect(await writer.putDocument('.backups/collections/shop/definition/00000001', {})).toBe('written');
-    await writer.close();
-    vault.close();
-    return {rows: 1};
+    return endUnderLease(vault, writer);
   }, threadThatEnds);
   expect(outcome).toEqual({status: 'SUCCESS', result: {rows: 1}});
   expect(readFileSync((await journal.get(number)).logFile, 'utf8')).toContain(
