@@ -3,10 +3,11 @@ import {BkpError} from '../../../errors/index.ts';
 import {checkFile} from '../engine/check-file.ts';
 import type {Connection} from '../engine/connection.ts';
 import {inodeOf} from '../engine/raw-file.ts';
-import {fileHeader, logHeader, readFrames} from './log.ts';
+import {readFrames} from './log.ts';
 import {begin, type Log, logAtMoment} from './moment.ts';
 import {Opened} from './opened.ts';
 import {type ImageFiles, readBlocks} from './read-blocks.ts';
+import {type Watch, watch} from './watch.ts';
 
 /**
  * The pages of a database at one point in time, read from its files while other processes write.
@@ -104,7 +105,7 @@ async function tryToOpen(path: string, options: ReadingOptions): Promise<Reading
       ...('obstacle' in found
         ? {image: undefined, obstacle: found.obstacle}
         : {image: imageOf(connection, path, found, options.signal)}),
-      confirm: () => confirm(connection, path, found),
+      confirm: () => confirm(connection, path, {found, signal: options.signal}),
       close: () => opened.close(),
     };
   } catch (error) {
@@ -114,8 +115,8 @@ async function tryToOpen(path: string, options: ReadingOptions): Promise<Reading
 }
 
 type Obstacle = {obstacle: unknown};
-/** `header`: of the file, if there is no log. No process writes into it then. */
-type Found = {file: number} & ({log: Log; header?: undefined} | {log?: undefined; header: Buffer});
+/** `log`: absent if the file alone has the content. */
+type Found = {file: number; log?: Log; watch: Watch};
 
 const inodeAt = (path: string) => inodeOf(statSync(path, {bigint: true}));
 
@@ -141,7 +142,12 @@ async function findMoment(
   if (typeof file !== 'number') return file;
   try {
     const log = hasLog ? await logAtMoment(opened, connection, path, tries) : undefined;
-    return log === undefined ? {file, header: await fileHeader(file)} : {file, log};
+    const pageBytes = connection.number('PRAGMA main.page_size');
+    const watched = {file, pageBytes};
+    if (log === undefined) return {file, watch: opened.uses(await watch(watched))};
+    const index = opened.file(`${path}-shm`);
+    index.hold();
+    return {file, log, watch: opened.uses(await watch({...watched, log, index: index.descriptor}))};
   } catch (obstacle) {
     connection.rollback();
     begin(connection);
@@ -169,8 +175,12 @@ function imageOf(connection: Connection, path: string, {file, log}: Found, signa
   return image;
 }
 
-async function confirm(connection: Connection, path: string, found: Found | Obstacle): Promise<void> {
-  const cause = connection.inTransaction ? await whyChanged(found) : undefined;
+async function confirm(
+  connection: Connection,
+  path: string,
+  {found, signal}: {found: Found | Obstacle; signal: AbortSignal | undefined},
+): Promise<void> {
+  const cause = connection.inTransaction ? await whyChanged(found, signal) : undefined;
   if (connection.inTransaction && cause === undefined) return;
   throw new BkpError('SOURCE_UNAVAILABLE', `${path} changed while it was read`, {
     cause,
@@ -178,16 +188,9 @@ async function confirm(connection: Connection, path: string, found: Found | Obst
   });
 }
 
-/** In words, which program broke SQLite's rules; undefined if there was none. */
-async function whyChanged(found: Found | Obstacle): Promise<string | undefined> {
-  if ('obstacle' in found) return undefined;
-  const {file, log, header} = found;
-  if (log !== undefined) {
-    const isSame = (await logHeader(log.file)).equals(log.header);
-    return isSame ? undefined : 'a program that ignores its locks restarted its write-ahead log';
-  }
-  const isSame = (await fileHeader(file)).equals(header);
-  return isSame ? undefined : 'a program that ignores its locks wrote into it, or another file was copied over it';
+/** In words, which program broke SQLite's rules; undefined if none was seen. */
+async function whyChanged(found: Found | Obstacle, signal: AbortSignal | undefined): Promise<string | undefined> {
+  return 'obstacle' in found ? undefined : found.watch.whyChanged(signal);
 }
 
 class Replaced extends BkpError {

@@ -26,6 +26,31 @@ export async function fileHeader(file: number): Promise<Buffer> {
   return header.subarray(0, await readFully(file, header, 0));
 }
 
+/** What stays the same in a log up to one of its frames; the last frame's checksum covers those before it. */
+export type LogFacts = {header: Buffer; lastFrame: Buffer};
+
+/** @param log of at least one frame */
+export async function logFacts({file, frames}: {file: number; frames: number}, pageBytes: number): Promise<LogFacts> {
+  const lastFrame = Buffer.alloc(frameHeaderBytes);
+  const read = await readFully(file, lastFrame, pageOffset(frames, pageBytes) - frameHeaderBytes);
+  return {header: await logHeader(file), lastFrame: lastFrame.subarray(0, read)};
+}
+
+/** @returns whether a checkpoint of the first `frames` frames can have written this header into the file */
+export async function hasWrittenHeader(
+  {file, frames}: {file: number; frames: number},
+  header: Buffer,
+  pageBytes: number,
+): Promise<boolean> {
+  const begin = Buffer.alloc(frameHeaderBytes + fileHeaderBytes);
+  // From the end: what a checkpoint writes is the newest version of a page.
+  for (let frame = frames; frame > 0; frame--) {
+    await readFully(file, begin, pageOffset(frame, pageBytes) - frameHeaderBytes);
+    if (begin.readUInt32BE(0) === 1 && begin.subarray(frameHeaderBytes).equals(header)) return true;
+  }
+  return false;
+}
+
 /** Where a frame's page begins in the file. @param frame from 1 */
 export const pageOffset = (frame: number, pageBytes: number) =>
   headerBytes + (frame - 1) * (frameHeaderBytes + pageBytes) + frameHeaderBytes;

@@ -1,5 +1,5 @@
 import {execFileSync} from 'node:child_process';
-import {closeSync, copyFileSync, openSync, readdirSync, readFileSync, symlinkSync, writeFileSync} from 'node:fs';
+import {closeSync, openSync, readdirSync, readFileSync, symlinkSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
 import {expect, onTestFinished, test, vi} from 'vitest';
@@ -90,28 +90,6 @@ test('files that only SQLite can open give a reading without an image, whose tra
   await reading.confirm();
   reading.close();
   await expect(openImage(path)).rejects.toThrow('sharing violation');
-});
-
-test.each([
-  ['writes without locks', `new DatabaseSync(new URL(url + '?nolock=1')).exec('INSERT INTO t (a) VALUES (2)')`],
-  ['copies a file over it', `require('node:fs').copyFileSync(path + '.other', path)`],
-])('a file is not confirmed if a program %s', async (_, code) => {
-  const path = newDatabase();
-  copyFileSync(path, `${path}.other`);
-  expect(writeElsewhere(path)).toBe('written');
-  const reading = await openReading(path);
-  await reading.confirm();
-  const open = `
-    const {DatabaseSync} = require('node:sqlite');
-    const path = process.argv[1];
-    const url = require('node:url').pathToFileURL(path).href;`;
-  execFileSync(process.execPath, ['-e', `${open} ${code}`, path]);
-  await expect(reading.confirm()).rejects.toMatchObject({
-    code: 'SOURCE_UNAVAILABLE',
-    message: `${path} changed while it was read`,
-    cause: expect.stringContaining('a program that ignores its locks wrote into it'),
-  });
-  reading.close();
 });
 
 test('an ended transaction is not confirmed', async () => {
