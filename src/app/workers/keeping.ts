@@ -47,7 +47,7 @@ export async function keep(port: MessagePort, start: KeeperStart, context: Keepe
   const journal = openJournal({...home, file: home.journalFile, nowMicros, processes: systemProcesses});
   const operation = await journal.get(number);
   const log = openLog(operation.logFile, nowMicros);
-  const rows = new KeptRows(openDeps);
+  const rows = new RenewedRows(openDeps);
   const send = (message: FromKeeper) => port.postMessage(message);
   const standstill = onceStarted(() =>
     watchForStandstill(
@@ -125,7 +125,7 @@ type Kept = {
 const loadAfterMs = 5_000;
 
 /** The rows that this thread renews, in stores of its own, which are opened on first use. */
-class KeptRows {
+class RenewedRows {
   readonly #openDeps: OpenDeps;
   readonly #rows = new Map<string, Kept>();
   readonly #stores = new Map<string, Promise<Store>>();
