@@ -124,7 +124,7 @@ export type FileCheck = {
 export interface Frozen {
   /** Microseconds since 1970: everything committed before is included. */
   readonly takenAtMicros: number;
-  /** What a restore needs to know: product, its version, tables with their numbers of rows. */
+  /** What a restore needs to know: product, its version, tables with their numbers of rows. Complete after `files`. */
   readonly facts: DatabaseMoment;
   /** Sorted by path, in the same order each time. */
   files(): AsyncIterable<FrozenFile>;

@@ -30,6 +30,7 @@ export async function copyFiles(
 ): Promise<Copied> {
   tools.progress({phase: 'ListFiles', bytesDone: 0, itemsDone: 0});
   const {files, total} = assignChunks(await listFiles(tools, frozen));
+  for (const text of frozen.facts.leftOut ?? []) tools.notice(text);
   const {parent} = options;
   const before = new Map(parent?.files.map((file) => [file.path, file]));
   const meter = startMeter(tools, {

@@ -27,8 +27,6 @@ export async function copyMoment(
   const began = tools.nowMicros();
   const frozen = await source.freeze({hold: request.operation, signal, notice, nowMicros: tools.nowMicros});
   try {
-    const {takenAtMicros, facts} = frozen;
-    for (const text of facts.leftOut ?? []) notice(text);
     const copied = await copyFiles(tools, writer, frozen, {parent, differences: request.differences ?? false});
     const found = await frozen.check?.({signal});
     await frozen.confirm();
@@ -36,8 +34,8 @@ export async function copyMoment(
     return {
       ...copied,
       damage: found?.damage.length ?? 0,
-      database: facts,
-      takenAtMicros,
+      database: frozen.facts,
+      takenAtMicros: frozen.takenAtMicros,
       heldMicros: Math.max(0, Math.floor(tools.nowMicros() - began)),
     };
   } finally {

@@ -1,4 +1,4 @@
-import {
+import fs, {
   appendFileSync,
   existsSync,
   mkdirSync,
@@ -12,9 +12,10 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import {syncBuiltinESMExports} from 'node:module';
 import {dirname, join} from 'node:path';
 import {setTimeout as pause} from 'node:timers/promises';
-import {describe, expect, test} from 'vitest';
+import {describe, expect, onTestFinished, test, vi} from 'vitest';
 import type {Frozen, FrozenFile} from '../../../src/sources/index.ts';
 import {emptyKeyFile} from '../../../src/sources/questdb/format/symbol-index.ts';
 import {openQuestDbSource, openQuestDbTarget} from '../../../src/sources/questdb/index.ts';
@@ -190,6 +191,40 @@ describe('the files of a recorded root', () => {
       const paths = (await all(frozen.files())).map(({path}) => path);
       expect(paths).toEqual([...recordedPaths, 'conf/server.conf'].sort());
     });
+  });
+
+  test('name what the folders of tables have and the backup does not, and read each of them once', async () => {
+    const folders = readdirSync(join(root, 'db'), {withFileTypes: true}).filter((entry) => entry.isDirectory());
+    const trades = folders.find(({name}) => name.startsWith('trades'))!.name;
+    mkdirSync(join(root, 'db', trades, '2024-01-07.detached'));
+    writeFileSync(join(root, 'db', trades, '_convert'), '');
+    const read: string[] = [];
+    const {readdirSync: sync, promises} = fs;
+    const {readdir} = promises;
+    const noted = (path: unknown) => void (/\/db\/[^/]+$/.test(String(path)) && read.push(String(path)));
+    vi.spyOn(fs, 'readdirSync').mockImplementation(((path: string, how: object) => {
+      noted(path);
+      return sync(path, how as {withFileTypes: true});
+    }) as unknown as typeof sync);
+    vi.spyOn(promises, 'readdir').mockImplementation(((path: string, how: object) => {
+      noted(path);
+      return readdir(path, how as {withFileTypes: true});
+    }) as unknown as typeof readdir);
+    syncBuiltinESMExports();
+    onTestFinished(() => {
+      vi.restoreAllMocks();
+      syncBuiltinESMExports();
+    });
+    await withFrozen(async (frozen) => {
+      await all(frozen.files());
+      expect(frozen.facts.leftOut).toEqual([
+        'detached partitions are not in the backup: 2024-01-07 of trades',
+        'SET TYPE of table trades waits for a restart: it is not in the backup',
+      ]);
+    });
+    const own = read.filter((path) => !path.includes('.checkpoint'));
+    expect(own.length).toBeGreaterThanOrEqual(folders.length);
+    expect(own.toSorted()).toEqual([...new Set(own)].sort());
   });
 
   test('fail with SOURCE_DAMAGED when a control file is truncated', async () => {

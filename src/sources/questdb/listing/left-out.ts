@@ -1,39 +1,31 @@
-import {readdir} from 'node:fs/promises';
-import {join} from 'node:path';
-import {isAbsent, unreadable} from '../format/bytes.ts';
-import type {TableState} from '../format/table.ts';
 import type {QuestDbHttp} from '../server/http.ts';
-import {Turns} from './turns.ts';
 
 /** A notice names at most this many partitions or tables. */
 const mostNamed = 5;
 
 /**
- * What the folders of the tables have that a backup does not contain, as sentences: detached partitions, which belong
- * to no table, and conversions that wait for the next start, which only the backup of a stopped server has.
- * @param options.isLive the server is running
- * @throws BkpError `SOURCE_UNAVAILABLE`
+ * What the folders of the tables have that a backup does not contain: detached partitions, which belong to no table,
+ * and conversions that wait for the next start, which only the backup of a stopped server has. It is seen while the
+ * files are listed.
  */
-export async function leftOut(
-  db: string,
-  tables: readonly TableState[],
-  {isLive}: {isLive: boolean},
-): Promise<readonly string[]> {
-  const detached: string[] = [];
-  const converting: string[] = [];
-  const turns = new Turns();
-  for (const {folder, name} of tables) {
-    for (const entry of await namesIn(join(db, folder))) {
-      const partition = /^(.+)\.(detached|attachable)$/.exec(entry)?.[1];
-      if (partition !== undefined) detached.push(`${partition} of ${name}`);
-      if (isLive && entry === '_convert') converting.push(name);
-    }
-    await turns.next();
+export class LeftOut {
+  readonly #detached = new Set<string>();
+  readonly #converting = new Set<string>();
+
+  /** @param options.isLive the server is running */
+  see(name: string, {table, isLive}: {table: string; isLive: boolean}): void {
+    const partition = /^(.+)\.(detached|attachable)$/.exec(name)?.[1];
+    if (partition !== undefined) this.#detached.add(`${partition} of ${table}`);
+    if (isLive && name === '_convert') this.#converting.add(table);
   }
-  return [
-    ...(detached.length === 0 ? [] : [`detached partitions are not in the backup: ${listed(detached)}`]),
-    ...converting.map((name) => `SET TYPE of table ${name} waits for a restart: it is not in the backup`),
-  ];
+
+  sentences(): readonly string[] {
+    const detached = [...this.#detached];
+    return [
+      ...(detached.length === 0 ? [] : [`detached partitions are not in the backup: ${listed(detached)}`]),
+      ...[...this.#converting].map((name) => `SET TYPE of table ${name} waits for a restart: it is not in the backup`),
+    ];
+  }
 }
 
 /**
@@ -56,13 +48,3 @@ const listed = (names: readonly string[]) =>
   names.length <= mostNamed
     ? names.join(', ')
     : `${names.slice(0, mostNamed).join(', ')} and ${names.length - mostNamed} more`;
-
-async function namesIn(path: string): Promise<readonly string[]> {
-  try {
-    return await readdir(path);
-  } catch (error) {
-    // What must be there is found by whoever lists the files.
-    if (isAbsent(error)) return [];
-    throw unreadable(error, path);
-  }
-}

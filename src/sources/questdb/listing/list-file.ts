@@ -4,6 +4,7 @@ import {join} from 'node:path';
 import {BkpError} from '../../../errors/index.ts';
 import {isAbsent, unreadable} from '../format/bytes.ts';
 import {bytesBeforeZeros} from '../format/lengths.ts';
+import type {LeftOut} from './left-out.ts';
 import {blockBytes, type ListedFile, type Patch} from './listed-file.ts';
 import type {FileTimes, Stamper} from './stamp.ts';
 
@@ -14,6 +15,8 @@ export type Listing = {
   stamp: Stamper;
   /** Whether a file with these times was last written before the checkpoint. */
   isSettled: (times: FileTimes) => boolean;
+  /** Complete when all tables are listed. */
+  leftOut: LeftOut;
 };
 
 /** A file of a table below the root. */
@@ -165,7 +168,19 @@ export function listFolder(
   table?: string,
   isWanted: (name: string) => boolean = () => true,
 ): {files: ListedFile[]; folders: string[]} {
-  const entries = readFolder(listing, folder, table);
+  return listEntries(listing, folder, {entries: readFolder(listing, folder, table), table, isWanted});
+}
+
+/** {@link listFolder} of a folder that was read. */
+export function listEntries(
+  listing: Listing,
+  folder: string,
+  {
+    entries,
+    table,
+    isWanted = () => true,
+  }: {entries: readonly Dirent[]; table: string | undefined; isWanted?: (name: string) => boolean},
+): {files: ListedFile[]; folders: string[]} {
   const isLock = (name: string) => name.endsWith('.lock');
   const files = entries
     .filter((entry) => entry.isFile() && isWanted(entry.name) && !isLock(entry.name))

@@ -10,7 +10,7 @@ import {type QuestDbHttp, serverVersion} from '../server/http.ts';
 import {pathOfOwnRoot} from '../server/own-root.ts';
 import {forgottenTables} from './forgotten-tables.ts';
 import {KeptRows, leastSplitBytes} from './kept-rows.ts';
-import {leftOut, suspendedTables} from './left-out.ts';
+import {LeftOut, suspendedTables} from './left-out.ts';
 import {type Listing, listFolder, missingFile} from './list-file.ts';
 import type {ListedFile} from './listed-file.ts';
 import {Moment} from './moment.ts';
@@ -39,7 +39,7 @@ export async function freezeLive(
     const tables = await readCheckpointTables(root);
     const db = join(root, 'db');
     const forgotten = await forgottenTables(http, db, tables);
-    const missing = [...forgotten, ...(await leftOut(db, tables, {isLive: true}))];
+    const leftOut = new LeftOut();
     for (const text of await suspendedTables(http)) notice(text);
     if (!certain) notice('the file system of the root does not record all changes: every backup reads every file');
     const {startedAtMicros} = checkpoint;
@@ -48,12 +48,14 @@ export async function freezeLive(
       isLive: true,
       stamp: stamper(startedAtMicros, {boot: bootId(), certain, isLive: true}),
       isSettled: settled(startedAtMicros),
+      leftOut,
     };
     const kept = new KeptRows(listing, tables, {leastSplitBytes: await leastSplitBytes(http), recordsWrites: certain});
     return new Moment({
       root,
       takenAtMicros: checkpoint.startedAtMicros,
-      facts: databaseFacts(version, tables, missing),
+      facts: databaseFacts(version, tables),
+      leftOut: () => [...forgotten, ...leftOut.sentences()],
       list: () => listMoment(listing, tables, kept),
       confirm: async () => {
         await kept.require();

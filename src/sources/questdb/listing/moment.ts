@@ -13,7 +13,9 @@ const blocksAtOnce = 8;
 export type MomentPlan = {
   root: string;
   takenAtMicros: number;
-  facts: DatabaseMoment;
+  facts: Omit<DatabaseMoment, 'leftOut'>;
+  /** Complete after `list`. */
+  leftOut: () => readonly string[];
   list: () => Promise<ListedFile[]>;
   confirm: () => Promise<void>;
   release: () => Promise<void>;
@@ -22,7 +24,6 @@ export type MomentPlan = {
 /** The state of a root at one point in time: under a checkpoint, or of a stopped server. */
 export class Moment implements Frozen {
   readonly takenAtMicros: number;
-  readonly facts: DatabaseMoment;
   readonly lineageOf = lineageOf;
   readonly #plan: MomentPlan;
   /** By path; filled by `files()`. */
@@ -31,7 +32,11 @@ export class Moment implements Frozen {
   constructor(plan: MomentPlan) {
     this.#plan = plan;
     this.takenAtMicros = plan.takenAtMicros;
-    this.facts = plan.facts;
+  }
+
+  get facts(): DatabaseMoment {
+    const leftOut = this.#plan.leftOut();
+    return {...this.#plan.facts, ...(leftOut.length === 0 ? {} : {leftOut})};
   }
 
   async *files(): AsyncGenerator<FrozenFile> {

@@ -6,7 +6,7 @@ import {isAbsent, unreadable} from '../format/bytes.ts';
 import {readRegistry} from '../format/registry.ts';
 import {readTable, readView, type TableState} from '../format/table.ts';
 import type {QuestDbHttp} from '../server/http.ts';
-import {leftOut} from './left-out.ts';
+import {LeftOut} from './left-out.ts';
 import type {Listing} from './list-file.ts';
 import type {ListedFile} from './listed-file.ts';
 import {isUnused, lostTables} from './lost-tables.ts';
@@ -33,15 +33,16 @@ export async function freezeStopped(
   requireRecovered(root);
   const tables = await readStoppedTables(db);
   await requireAllTables(db, tables);
-  const missing = await leftOut(db, tables, {isLive: false});
   const certain = await recordsMappedWrites(db);
   const stamp = stamper(takenAtMicros, {boot: bootId(), certain, isLive: false});
-  const listing: Listing = {root, isLive: false, stamp, isSettled: () => true};
+  const leftOut = new LeftOut();
+  const listing: Listing = {root, isLive: false, stamp, isSettled: () => true, leftOut};
   const before = await controlTimes(db, tables);
   return new Moment({
     root,
     takenAtMicros,
-    facts: databaseFacts('unknown', tables, missing),
+    facts: databaseFacts('unknown', tables),
+    leftOut: () => leftOut.sentences(),
     list: () => listAll(listing, tables),
     confirm: async () => {
       await requireStopped(root, http);

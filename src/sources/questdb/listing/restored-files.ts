@@ -4,6 +4,7 @@ import {BkpError} from '../../../errors/index.ts';
 import type {DatabaseMoment} from '../../file-source.ts';
 import {readControlFile} from '../format/bytes.ts';
 import type {TableState} from '../format/table.ts';
+import {LeftOut} from './left-out.ts';
 import type {Listing} from './list-file.ts';
 import {checkpointFolder, readCheckpointTables} from './live.ts';
 import {lostTables} from './lost-tables.ts';
@@ -34,7 +35,8 @@ export type RestoredTable = {
  */
 export async function examineRoot(root: string, moment: DatabaseMoment): Promise<RootFindings> {
   const isLive = await hasFolder(join(root, checkpointFolder));
-  const listing: Listing = {root, isLive, stamp: () => undefined, isSettled: () => true};
+  const leftOut = new LeftOut();
+  const listing: Listing = {root, isLive, stamp: () => undefined, isSettled: () => true, leftOut};
   const [faults, unknown]: [string[], string[]] = [[], []];
   const tables: RestoredTable[] = [];
   let [partitions, files] = [0, 0];

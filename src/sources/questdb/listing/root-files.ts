@@ -6,16 +6,11 @@ import type {ListedFile} from './listed-file.ts';
 /** A server that finds this file recovers from `.checkpoint` and removes the file. */
 export const restoreTrigger = '_restore';
 
-export function databaseFacts(
-  version: string,
-  tables: readonly TableState[],
-  leftOut: readonly string[],
-): DatabaseMoment {
+export function databaseFacts(version: string, tables: readonly TableState[]): Omit<DatabaseMoment, 'leftOut'> {
   return {
     product: 'questdb',
     version,
     tables: tables.map(({name, txn}) => ({name, rows: txn.rows})).sort((a, b) => (a.name < b.name ? -1 : 1)),
-    ...(leftOut.length === 0 ? {} : {leftOut}),
   };
 }
 

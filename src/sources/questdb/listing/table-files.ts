@@ -1,6 +1,7 @@
+import type {Dirent} from 'node:fs';
 import type {TableState} from '../format/table.ts';
 import {blockRowsIn, emptyIndex} from './index-files.ts';
-import {type Listing, listFile, listFolder, missingFile, present, readFolder} from './list-file.ts';
+import {type Listing, listEntries, listFile, missingFile, present, readFolder} from './list-file.ts';
 import type {ListedFile} from './listed-file.ts';
 import {listPartition, unknownFile} from './partition-files.ts';
 import {Turns} from './turns.ts';
@@ -11,11 +12,16 @@ import {listLog, listTree} from './wal-files.ts';
  * The files in a table's own folder that belong to the backup: the columns of the partitions that `_txn` names, the
  * texts of symbols, the sequencer's files, and the WAL segments of transactions that are committed but not applied
  * yet. The checkpoint has copies of the other files, or the server recreates them.
+ * @param entries of the table's own folder
  * @throws BkpError `SOURCE_DAMAGED` naming the table when one of them is missing | `UNSUPPORTED` naming a file that
  * bkp does not know
  */
-export async function listTable(listing: Listing, table: TableState): Promise<ListedFile[]> {
-  const files = [...listFolderMark(listing, table), ...listSymbols(listing, table)];
+export async function listTable(
+  listing: Listing,
+  table: TableState,
+  entries: readonly Dirent[] = readFolder(listing, `db/${table.folder}`, table.name),
+): Promise<ListedFile[]> {
+  const files = [...listFolderMark(listing, table, entries), ...listSymbols(listing, table)];
   const turns = new Turns();
   for (const partition of table.txn.partitions) {
     if (partition.rows === 0) continue;
@@ -40,12 +46,13 @@ const ownFolder = /^(\d{4}.*|default(\.\d+)?|.*\.(detached|attachable)|wal\d+|tx
  * The server recovers a table only if its folder exists, and the folder of a table without rows may contain no other
  * file.
  */
-function listFolderMark(listing: Listing, table: TableState): ListedFile[] {
+function listFolderMark(listing: Listing, table: TableState, entries: readonly Dirent[]): ListedFile[] {
   const {folder, name} = table;
   const path = `db/${folder}`;
-  for (const entry of readFolder(listing, path, name)) {
+  for (const entry of entries) {
     const isFolder = entry.isDirectory() || entry.isSymbolicLink();
     if (!(isFolder ? ownFolder : ownFile).test(entry.name)) throw unknownFile(`${path}/${entry.name}`, name);
+    listing.leftOut.see(entry.name, {table: name, isLive: listing.isLive});
   }
   for (const file of ['_name', '_meta']) {
     const found = listFile(listing, {path: `${path}/${file}`, table: name});
@@ -104,11 +111,13 @@ function listSymbolIndex(listing: Listing, file: (ending: string) => {path: stri
  * @throws BkpError `SOURCE_DAMAGED` naming the table when a file of its rows is missing
  */
 export async function listWholeTable(listing: Listing, table: TableState): Promise<ListedFile[]> {
-  const {files, folders} = listFolder(listing, `db/${table.folder}`, table.name);
+  const folder = `db/${table.folder}`;
+  const entries = readFolder(listing, folder, table.name);
+  const {files, folders} = listEntries(listing, folder, {entries, table: table.name});
   const found = new Map(files.map((file) => [file.path, file]));
-  for (const file of await listTable(listing, table)) found.set(file.path, file);
-  for (const folder of folders.filter((path) => /\/(txn_seq|wal\d+)$/.test(path))) {
-    for (const file of listTree(listing, table, folder)) found.set(file.path, file);
+  for (const file of await listTable(listing, table, entries)) found.set(file.path, file);
+  for (const inner of folders.filter((path) => /\/(txn_seq|wal\d+)$/.test(path))) {
+    for (const file of listTree(listing, table, inner)) found.set(file.path, file);
   }
   return [...found.values()];
 }

@@ -127,7 +127,7 @@ class Looks {
   }
 }
 
-/** Where in the index the numbers of frames are: those in the file, and those that a checkpoint has begun to put there. */
+/** Where the index has its numbers: of frames in the file, and of those that a checkpoint has begun to put there. */
 const inFileAt = 96;
 const begunAt = 128;
 
