@@ -339,7 +339,7 @@ export interface VaultWriter {
    * @returns `exists` when the key is taken: nothing was committed
    */
   commit(key: Key, manifest: Manifest): Promise<'written' | 'exists'>;
-  /** Puts a small JSON document (a collection's definition) if its key is free. */
+  /** Puts a small JSON document (a collection's definition) if its key is free. Durable, and read back, as a commit. */
   putDocument(key: Key, document: JsonValue): Promise<'written' | 'exists'>;
   /** Releases the lease. What was written without a commit is used by the next attempt, or removed by a collector. */
   close(): Promise<void>;

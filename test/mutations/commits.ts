@@ -6,6 +6,7 @@ const killed = 'test/vault/write/killed.test.ts';
 const paused = 'test/vault/write/paused.test.ts';
 const late = 'test/vault/write/late.test.ts';
 const lease = 'test/vault/lease/lease.test.ts';
+const forgotten = 'test/vault/write/forgotten-puts.test.ts';
 
 /** The commit of a backup, and what arrives when its lease is over. */
 export const commitMutants: readonly Mutant[] = [
@@ -62,10 +63,24 @@ export const commitMutants: readonly Mutant[] = [
     killedBy: [late, 'never counts again'],
   },
   {
+    name: 'commit: an index that the store lost is not written again',
+    file: check,
+    from: 'await index.forgetLost(needed, listing.indexes);',
+    to: '',
+    killedBy: [forgotten, 'an index that the store lost is written again before the commit ends'],
+  },
+  {
+    name: 'put: what must not be lost is not read back',
+    file: 'src/stores/put-and-read.ts',
+    from: "if (outcome === 'written') await requireWritten(store, key, bytes);",
+    to: 'void requireWritten;',
+    killedBy: [forgotten, 'a document that the store lost is not reported as written'],
+  },
+  {
     name: 'removal: a copy of the put of a removed manifest brings it back',
     file: 'src/vault/care/collector.ts',
-    from: 'await afterRemoval(manifests.filter((key) => !retained.has(key)));',
-    to: 'void afterRemoval; void retained;',
+    from: 'await afterRemoval(removed);',
+    to: 'void afterRemoval;',
     killedBy: [late, 'never counts again'],
   },
   {
@@ -78,8 +93,8 @@ export const commitMutants: readonly Mutant[] = [
   {
     name: 'commit: the manifest is not read back',
     file: commits,
-    from: 'if (Buffer.compare(await store.get(key), sealed) !== 0)',
-    to: 'if (false)',
+    from: 'await requireWritten(store, key, sealed);',
+    to: 'void requireWritten;',
     killedBy: [paused, 'fails if the store does not return the manifest that was written'],
   },
   {

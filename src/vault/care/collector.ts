@@ -1,7 +1,6 @@
 import {assert, BkpError} from '../../errors/index.ts';
 import type {Clock} from '../../lib/clock.ts';
-import type {Key, RetainedObject, Store} from '../../stores/index.ts';
-import {removeIfAllowed} from '../../stores/index.ts';
+import {type Key, type RetainedObject, removeIfAllowed, type Store} from '../../stores/index.ts';
 import {indexKey, isManifestKey, isNamedKey, manifestPrefixes, packKey} from '../format/key.ts';
 import type {ChunkIndex} from '../indexes/chunk-index.ts';
 import {noteRemoval} from '../indexes/removals.ts';
@@ -17,7 +16,7 @@ import {mergeSmall} from '../write/merge-small.ts';
 import {markNeeded, refusal} from './mark.ts';
 import {packsOf, planRemoval} from './plan-removal.ts';
 import {obsoleteIndexes, replaceIndexes} from './replace-indexes.ts';
-import {rewritePacks} from './rewrite-packs.ts';
+import {requireListed, rewritePacks} from './rewrite-packs.ts';
 import {faultIn} from './survey.ts';
 
 /** Keys removed after one confirmation of the lease. */
@@ -47,6 +46,8 @@ export class Collector implements VaultCollector {
   readonly #released = new Set<PackId>();
   /** Objects that could not be removed, because the store still locks them. */
   readonly #retained = new Map<Key, RetainedObject>();
+  /** Manifests that the store confirmed to have removed. */
+  readonly #removed = new Set<Key>();
   /** Manifests that do not count. */
   readonly #void = new Set<Key>();
   #marked: Marked | undefined;
@@ -82,7 +83,9 @@ export class Collector implements VaultCollector {
     for (const some of [manifests, documents]) if (some.length > 0) staying.push(...(await store.delete(some)));
     for (const object of staying) this.#retained.set(object.key, object);
     const retained = new Set(staying.map(({key}) => key));
-    await afterRemoval(manifests.filter((key) => !retained.has(key)));
+    const removed = manifests.filter((key) => !retained.has(key));
+    for (const key of removed) this.#removed.add(key);
+    await afterRemoval(removed);
     return staying;
   }
 
@@ -116,6 +119,8 @@ export class Collector implements VaultCollector {
     await lease.confirm();
     const storeNowMs = await this.#storeNowMs();
     const manifests = await this.#manifestKeys();
+    const still = manifests.find((key) => this.#removed.has(key));
+    if (still !== undefined) throw notRemoved(still);
     const closure = await markNeeded(this.#deps, manifests, signal);
     const plan = planRemoval({
       index,
@@ -159,13 +164,13 @@ export class Collector implements VaultCollector {
     };
     const {closure} = marked;
     const rewritten = await rewritePacks(this.#deps, toRewrite, closure, {signal, onPack: () => step(1)});
-    const removed = new Set([...plan.deadPacks, ...rewritten]);
+    const removed = new Set([...plan.deadPacks, ...rewritten.packs]);
     this.#assertKept(closure, removed);
     // The new indexes do not list packs that are missing already, either.
     const unlisted = new Set([...removed, ...index.absentPacks()]);
     const obsolete = obsoleteIndexes(index, unlisted);
-    await replaceIndexes(this.#deps, obsolete, unlisted);
-    await lease.confirm();
+    const indexes = await replaceIndexes(this.#deps, obsolete, unlisted);
+    await requireListed(this.#deps, {packs: rewritten.written, indexes});
     if ((await this.#manifestKeys()).join('\n') !== marked.manifests) throw backupsChanged();
     signal?.throwIfAborted();
     // The notes are durable before the lease is confirmed, which happens before each removal.
@@ -184,7 +189,7 @@ export class Collector implements VaultCollector {
     const left = await index.apply(observation);
     await removeIfAllowed(store, ended);
     // No index lists the packs that had to stay. Without one, every writer would read their tables.
-    if ([...removed].some((pack) => left.has(pack))) await index.flush();
+    if ([...removed].some((pack) => left.has(pack))) await index.flush({readBack: true});
     await index.clearDamage([...index.distrustedPacks()].filter((pack) => !left.has(pack)));
     const ledger = await StoredLedger.read(this.#deps);
     await ledger.removeOutdated((pack) => left.has(pack));
@@ -232,6 +237,14 @@ export class Collector implements VaultCollector {
     await this.#deps.lease.releaseIfPossible();
   }
 }
+
+const notRemoved = (key: Key) =>
+  new BkpError('STORE_UNAVAILABLE', `the store confirmed that it had removed ${key}, but still lists it`, {
+    cause: 'the store is faulty, or another program writes to it',
+    next: 'bkp store check, then run the cleanup again',
+    retryable: true,
+    context: {key},
+  });
 
 const backupsChanged = () =>
   new BkpError('VAULT_LOCKED', 'backups were added or removed during the cleanup: nothing was removed', {

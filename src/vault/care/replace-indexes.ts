@@ -20,17 +20,21 @@ export function obsoleteIndexes(index: ChunkIndex, removed: ReadonlySet<PackId>)
   return [...obsolete];
 }
 
-/** Writes new indexes for the remaining packs of the obsolete ones. */
+/**
+ * Writes new indexes for the remaining packs of the obsolete ones.
+ * @returns their ids
+ */
 export async function replaceIndexes(
   {store, index, randomId}: {store: Store; index: ChunkIndex; randomId: () => string},
   obsolete: readonly IndexId[],
   removed: ReadonlySet<PackId>,
-): Promise<void> {
+): Promise<readonly IndexId[]> {
   const remaining = new Set(obsolete.flatMap((id) => index.packsOfIndex(id)).filter((pack) => !removed.has(pack)));
   let batch: PackListing[] = [];
   let entries = 0;
+  const written: IndexId[] = [];
   const write = async () => {
-    if (batch.length > 0) await writeIndex(store, batch, randomId());
+    if (batch.length > 0) written.push((await writeIndex(store, batch, randomId())).id);
     batch = [];
     entries = 0;
   };
@@ -43,4 +47,5 @@ export async function replaceIndexes(
     await yieldToEventLoop();
   }
   await write();
+  return written;
 }

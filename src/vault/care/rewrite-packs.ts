@@ -1,6 +1,6 @@
-import type {Store} from '../../stores/index.ts';
+import {notKept, type Store} from '../../stores/index.ts';
 import {isDamage} from '../format/damage.ts';
-import {packKey} from '../format/key.ts';
+import {type IndexId, indexKey, packKey} from '../format/key.ts';
 import type {ChunkIndex} from '../indexes/chunk-index.ts';
 import type {Lease} from '../lease/lease.ts';
 import type {Closure} from '../read/closure.ts';
@@ -24,15 +24,19 @@ export type RewriteDeps = {
 /**
  * Copies the needed chunks of packs into new packs, each complete. A pack with damage stays as it is.
  * @param onPack called after each pack
- * @returns the packs that nothing needs any more
+ * @returns `packs`: those that nothing needs any more; `written`: the new ones
  */
 export async function rewritePacks(
   {store, index, reader, lease, randomId}: RewriteDeps,
   toRewrite: readonly PackId[],
   closure: Closure,
   {signal, onPack}: {signal: AbortSignal | undefined; onPack: () => void},
-): Promise<readonly PackId[]> {
-  const writer = new PackWriter({store, index, limits: {inMemory: 1}, randomId, onStored: () => {}});
+): Promise<{packs: readonly PackId[]; written: readonly PackId[]}> {
+  const written: PackId[] = [];
+  const onStored = (_: number, pack?: PackId) => {
+    if (pack !== undefined) written.push(pack);
+  };
+  const writer = new PackWriter({store, index, limits: {inMemory: 1}, randomId, onStored});
   const recovery = new Recovery(index);
   const packs: PackId[] = [];
   for (const pack of toRewrite) {
@@ -58,5 +62,25 @@ export async function rewritePacks(
     onPack();
   }
   await writer.flush();
-  return packs;
+  return {packs, written};
+}
+
+/**
+ * To be called before what these replace is removed: the store may have confirmed their puts and not kept them.
+ * Confirms the lease as well.
+ * @throws BkpError `STORE_UNAVAILABLE` | `VAULT_LOCKED`
+ */
+export async function requireListed(
+  {index, lease}: Pick<RewriteDeps, 'index' | 'lease'>,
+  {packs, indexes}: {packs: readonly PackId[]; indexes: readonly IndexId[]},
+): Promise<void> {
+  if (packs.length + indexes.length === 0) return lease.confirm();
+  const {listing} = await lease.confirmBy(() => index.observe());
+  const isKept = (pack: PackId) => listing.packs.get(pack)?.lengthBytes === index.packLength(pack);
+  const lostPack = packs.find((pack) => !isKept(pack));
+  if (lostPack !== undefined) throw notKept(packKey(lostPack));
+  const lostIndex = [...indexes, ...packs.flatMap((pack) => index.indexesOfPack(pack))].find(
+    (id) => !listing.indexes.has(id),
+  );
+  if (lostIndex !== undefined) throw notKept(indexKey(lostIndex));
 }

@@ -1,15 +1,6 @@
 import type {Clock} from '../../lib/clock.ts';
 import {probeKey, type Store} from '../../stores/index.ts';
-import {
-  type Header,
-  headerDamaged,
-  headerMissing,
-  type NewHeader,
-  putHeader,
-  readHeader,
-  refused,
-  traceOfVault,
-} from './header.ts';
+import {type Header, headerMissing, type NewHeader, putHeader, refused, traceOfVault, writtenHeader} from './header.ts';
 import {headerKey} from './key.ts';
 
 /**
@@ -45,13 +36,12 @@ export async function createHeader(store: Store, wanted: NewHeader, clock: Clock
 
 /** The header that remains: where creators overwrite each other's, the one that two consecutive reads return. */
 async function settledHeader(store: Store, clock: Clock): Promise<Header> {
-  let header = await readHeader(store);
-  for (let tries = 1; header?.conditionalWrites === false && tries <= settleTries; tries++) {
+  let header = await writtenHeader(store);
+  for (let tries = 1; header.conditionalWrites === false && tries <= settleTries; tries++) {
     await clock.sleep(settleMs);
-    const again = await readHeader(store);
-    if (again?.id === header.id) break;
+    const again = await writtenHeader(store);
+    if (again.id === header.id) break;
     header = again;
   }
-  if (header === undefined) throw headerDamaged('it disappeared right after it was written');
   return header;
 }

@@ -79,6 +79,16 @@ export async function putHeader(store: Store, header: NewHeader, {replaces = fal
 }
 
 /**
+ * The header that {@link putHeader} or another process wrote.
+ * @throws BkpError `OBJECT_DAMAGED` if there is none
+ */
+export async function writtenHeader(store: Store): Promise<Header> {
+  const header = await readHeader(store);
+  if (header === undefined) throw headerDamaged('it disappeared right after it was written');
+  return header;
+}
+
+/**
  * The key is taken, so a store that honours conditions refuses this put; one that ignores them now has a header
  * that says so. Its bytes differ from the first header's, so that a store that recognises a repeated request
  * whose reply was lost does not take it for the same write.

@@ -1,5 +1,4 @@
-import type {Store} from '../../stores/index.ts';
-import {putContent} from '../../stores/index.ts';
+import {putContent, requireWritten, type Store} from '../../stores/index.ts';
 import type {PackId} from '../types.ts';
 import {damaged} from './damage.ts';
 import {decodeEntries, encodeEntries, type PackListing} from './entry.ts';
@@ -12,11 +11,13 @@ const listingHeaderBytes = idBytes + 8 + 4;
 /**
  * Puts one index into the store; durable when it resolves.
  * @param salt hex digits that make its content, and so its name, unique
+ * @param options.readBack for an index that no listing will show to be there
  */
 export async function writeIndex(
   store: Store,
   packs: readonly PackListing[],
   salt: string,
+  {readBack = false} = {},
 ): Promise<{id: IndexId; sizeBytes: number}> {
   const parts = packs.flatMap((pack) => {
     const header = Buffer.alloc(listingHeaderBytes);
@@ -28,6 +29,7 @@ export async function writeIndex(
   const sealed = await seal('index', Buffer.concat(parts), salt);
   const id = hashHex(sealed) as IndexId;
   await putContent(store, indexKey(id), sealed);
+  if (readBack) await requireWritten(store, indexKey(id), sealed);
   return {id, sizeBytes: sealed.length};
 }
 

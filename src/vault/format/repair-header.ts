@@ -1,7 +1,7 @@
 import {BkpError} from '../../errors/index.ts';
 import type {Store} from '../../stores/index.ts';
 import {unlessDamaged} from './damage.ts';
-import {putHeader, readHeader, traceOfVault} from './header.ts';
+import {putHeader, readHeader, traceOfVault, writtenHeader} from './header.ts';
 import {headerKey, keysPrefix} from './key.ts';
 
 /**
@@ -26,6 +26,7 @@ export async function repairHeader(store: Store, id: string): Promise<boolean> {
   }
   const header = {id: encryption === 'none' ? id : await vaultOfKeys(store), encryption};
   await putHeader(store, header, {replaces: isDamaged});
+  await writtenHeader(store);
   return true;
 }
 

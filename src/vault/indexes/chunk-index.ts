@@ -167,16 +167,34 @@ export class ChunkIndex extends ChunkLookup {
 
   /**
    * Writes one index of all packs that have none.
+   * @param options.readBack for an index that no listing will show to be there
    * @returns bytes written
    */
-  async flush(): Promise<number> {
+  async flush(options: {readBack?: boolean} = {}): Promise<number> {
     const tables = this.tables;
     const packs = tables.unlistedListings();
     if (packs.length === 0) return 0;
-    const {id, sizeBytes} = await writeIndex(this.#store, packs, this.#randomId());
+    const {id, sizeBytes} = await writeIndex(this.#store, packs, this.#randomId(), options);
     await tables.listed.add(id, packs);
     for (const pack of packs) tables.dropUnlisted(pack.id);
     return sizeBytes;
+  }
+
+  /**
+   * To be called with a later listing: what is known only by indexes that are not in it becomes unlisted again, for the
+   * next {@link flush}. The store confirmed the put of such an index, and did not keep it.
+   */
+  async forgetLost(packs: Iterable<PackId>, listed: ReadonlySet<IndexId>): Promise<void> {
+    const {tables} = this;
+    for (const pack of packs) {
+      const indexes = this.indexesOfPack(pack);
+      if (indexes.some((id) => listed.has(id))) continue;
+      for (const id of indexes) {
+        const lost = this.packsOfIndex(id).flatMap((one) => tables.listing(one) ?? []);
+        for (const one of lost) await tables.addUnlisted(one);
+        tables.listed.drop(id);
+      }
+    }
   }
 
   /** Removes the damage notes of packs that are intact again, or gone. */

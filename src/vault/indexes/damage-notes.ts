@@ -1,5 +1,4 @@
-import type {Store} from '../../stores/index.ts';
-import {removeIfAllowed} from '../../stores/index.ts';
+import {putAndRead, removeIfAllowed, type Store} from '../../stores/index.ts';
 import {damagedPackKey} from '../format/key.ts';
 import type {PackId} from '../types.ts';
 
@@ -9,7 +8,7 @@ import type {PackId} from '../types.ts';
  * as intact, or is removed itself; a superfluous note only costs space.
  */
 export async function noteDamage(store: Store, pack: PackId): Promise<void> {
-  await store.put(damagedPackKey(pack), new Uint8Array(), {ifAbsent: true});
+  await putAndRead(store, damagedPackKey(pack), new Uint8Array(), {ifAbsent: true});
 }
 
 export async function forgetDamage(store: Store, packs: readonly PackId[]): Promise<void> {

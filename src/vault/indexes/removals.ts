@@ -1,6 +1,6 @@
 import {BkpError} from '../../errors/index.ts';
 import {forEachConcurrent} from '../../lib/async.ts';
-import type {Key, Store} from '../../stores/index.ts';
+import {type Key, putAndRead, type Store} from '../../stores/index.ts';
 import {isId} from '../format/hash.ts';
 import {removalsPrefix} from '../format/key.ts';
 import {readDocument, sealDocument} from '../format/manifest.ts';
@@ -33,7 +33,8 @@ export async function noteRemoval(
   const keys: Key[] = [];
   for (let at = 0; at < packs.length; at += packsAtMost) {
     const key = removalsPrefix + randomId();
-    await store.put(key, await sealDocument({version: 1, packs: packs.slice(at, at + packsAtMost)}), {ifAbsent: true});
+    const note = await sealDocument({version: 1, packs: packs.slice(at, at + packsAtMost)});
+    await putAndRead(store, key, note, {ifAbsent: true});
     keys.push(key);
   }
   return keys;

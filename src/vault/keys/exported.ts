@@ -3,7 +3,7 @@ import {BkpError} from '../../errors/index.ts';
 import {parsed} from '../../lib/schema.ts';
 import {type Key, openMemoryStore, type Store} from '../../stores/index.ts';
 import {damaged, isDamage} from '../format/damage.ts';
-import {noVault, putHeader, readHeader, traceOfVault} from '../format/header.ts';
+import {noVault, putHeader, readHeader, traceOfVault, writtenHeader} from '../format/header.ts';
 import {headerKey} from '../format/key.ts';
 import {listKeyObjects, putCopies, putRing, readCopies} from './key-objects.ts';
 import {parseRing, ringKey} from './ring.ts';
@@ -127,7 +127,9 @@ async function bringBackHeader(store: Store, vault: string): Promise<boolean> {
   });
   if (header === undefined && (await traceOfVault(store)) === undefined) throw noVault(store);
   if (header === undefined || header === 'damaged') {
-    return putHeader(store, {id: vault, encryption: 'bkp-1'}, {replaces: header === 'damaged'});
+    const isWritten = await putHeader(store, {id: vault, encryption: 'bkp-1'}, {replaces: header === 'damaged'});
+    await writtenHeader(store);
+    return isWritten;
   }
   if (header.id === vault && header.encryption === 'bkp-1') return false;
   const found = header.encryption === 'none' ? `${header.id}, which is not encrypted` : header.id;

@@ -1,5 +1,5 @@
 import {BkpError} from '../../errors/index.ts';
-import type {Key, Store} from '../../stores/index.ts';
+import {type Key, requireWritten, type Store} from '../../stores/index.ts';
 import {isDamage} from '../format/damage.ts';
 import {keysPrefix} from '../format/key.ts';
 import {ringKey, ringsPrefix} from './ring.ts';
@@ -163,10 +163,6 @@ const undecided = (key: Key, cause: unknown) =>
 /** Whether a change of keys may have been made although it failed: then no secret of it may be forgotten. */
 export const isUndecided = (error: unknown): boolean =>
   error instanceof BkpError && error.context.undecided !== undefined;
-
-async function requireWritten(store: Store, key: Key, bytes: Uint8Array): Promise<void> {
-  if (!(await isSame(store, key, bytes))) throw notWritten(key);
-}
 
 const notWritten = (key: Key) =>
   new BkpError('OBJECT_DAMAGED', `${key} is not what was just written`, {

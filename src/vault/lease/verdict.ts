@@ -1,6 +1,6 @@
 import type {BkpError} from '../../errors/index.ts';
 import type {Key, ListOptions, ObjectFacts, Store} from '../../stores/index.ts';
-import {removeIfAllowed} from '../../stores/index.ts';
+import {putAndRead, removeIfAllowed} from '../../stores/index.ts';
 import {damaged, isDamage, unlessDamaged} from '../format/damage.ts';
 import {isManifestKey, manifestPrefixes} from '../format/key.ts';
 import {readManifest} from '../format/manifest.ts';
@@ -49,7 +49,7 @@ async function putRemoved(
   {manifest, lease}: {manifest: Key; lease: string},
   counted: Verdict,
 ): Promise<void> {
-  await store.put(removedKey(manifest, lease), Buffer.from(counted), {ifAbsent: true});
+  await putAndRead(store, removedKey(manifest, lease), Buffer.from(counted), {ifAbsent: true});
 }
 
 /** A key beside a manifest: the note of a writer, or a verdict. */
@@ -69,7 +69,7 @@ function parseBeside(key: Key): {what: keyof typeof names; manifest: Key; lease:
  */
 async function decide(store: Store, manifest: Key, lease: string, proposal: Verdict): Promise<Verdict> {
   const key = verdictKey(manifest, lease);
-  const put = await store.put(key, Buffer.from(proposal), {ifAbsent: true, retained: true});
+  const put = await putAndRead(store, key, Buffer.from(proposal), {ifAbsent: true, retained: true});
   return put === 'written' ? proposal : readVerdict(store, key);
 }
 

@@ -1,5 +1,5 @@
 import {BkpError} from '../../errors/index.ts';
-import {type Key, removeIfAllowed, type Store} from '../../stores/index.ts';
+import {type Key, putAndRead, removeIfAllowed, type Store} from '../../stores/index.ts';
 import {unlessDamaged} from '../format/damage.ts';
 import {readDocument, readManifest, sealDocument} from '../format/manifest.ts';
 import {hasVoidVerdict, listCounted} from '../lease/verdict.ts';
@@ -201,7 +201,7 @@ export class NewestBackups {
   /** From now on, nobody expects a backup that is gone. Throws as the store does. */
   async accept({folder, backup}: GoneBackup): Promise<void> {
     const {store, randomId} = this.#deps;
-    await store.put(removedKey(folder, backup, randomId()), await document(backup), {ifAbsent: true});
+    await putAndRead(store, removedKey(folder, backup, randomId()), await document(backup), {ifAbsent: true});
   }
 
   async #beforeRemovalIn(folder: string, going: ReadonlySet<string>): Promise<void> {
@@ -211,7 +211,7 @@ export class NewestBackups {
     if (newest === undefined) return;
     const staying = [...found.present].filter((backup) => backup > newest && !going.has(backup));
     for (const backup of staying) if (await this.#opens(folder, backup)) return;
-    await store.put(removedKey(folder, newest, randomId()), await document(newest), {ifAbsent: true});
+    await putAndRead(store, removedKey(folder, newest, randomId()), await document(newest), {ifAbsent: true});
     await removeIfAllowed(store, [
       ...found.newest.filter((other) => other <= newest).map((other) => newestKey(folder, other)),
       ...found.removed.filter((other) => other.backup <= newest).map(({key}) => key),

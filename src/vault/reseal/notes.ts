@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import {BkpError} from '../../errors/index.ts';
 import {parsed} from '../../lib/schema.ts';
-import type {Key, Store} from '../../stores/index.ts';
+import {type Key, putAndRead, type Store} from '../../stores/index.ts';
 import {damaged} from '../format/damage.ts';
 import {resealsPrefix} from '../format/key.ts';
 import {readDocument, sealDocument} from '../format/manifest.ts';
@@ -14,7 +14,7 @@ const noteSchema = v.object({version: v.literal(1), manifests: v.array(v.string(
 /** @returns the key of the note */
 export async function noteReseal(store: Store, manifests: readonly Key[], randomId: () => string): Promise<Key> {
   const key = resealsPrefix + randomId();
-  await store.put(key, await sealDocument({version: 1, manifests}), {ifAbsent: true});
+  await putAndRead(store, key, await sealDocument({version: 1, manifests}), {ifAbsent: true});
   return key;
 }
 

@@ -10,7 +10,7 @@ import type {Manifest, PackId} from '../types.ts';
 
 /**
  * Checks that all that the manifest needs is in packs that are in the store with their length. The listing that shows
- * it also confirms the lease, which saves a request.
+ * it also confirms the lease, which saves a request. Packs whose index the store did not keep are unlisted after it.
  * @returns the keys of these packs and of their indexes, and all packs in the store
  * @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED`
  */
@@ -24,6 +24,7 @@ export async function checkComplete(
     const lengthBytes = listing.packs.get(pack)?.lengthBytes;
     if (lengthBytes !== index.packLength(pack) || !index.mayRelyOn(pack)) throw incomplete(index, pack, lengthBytes);
   }
+  await index.forgetLost(needed, listing.indexes);
   const indexes = new Set(needed.flatMap((pack) => index.indexesOfPack(pack)));
   const keys = [...needed.map(packKey), ...[...indexes].filter((id) => listing.indexes.has(id)).map(indexKey)];
   return {keys, packs: listing.packs};

@@ -1,6 +1,5 @@
 import {assert, BkpError} from '../../errors/index.ts';
-import type {Key, Store} from '../../stores/index.ts';
-import {damaged} from '../format/damage.ts';
+import {type Key, requireWritten, type Store} from '../../stores/index.ts';
 import {headerKey, isManifestKey} from '../format/key.ts';
 import {sealManifest} from '../format/manifest.ts';
 import type {ChunkIndex} from '../indexes/chunk-index.ts';
@@ -66,8 +65,8 @@ export class Commits {
     this.#finished.push(pending);
     const {keys: needed, packs: present} = await checkComplete(this.#deps, manifest);
     this.sawManySmallPacks = hasManySmall(present);
-    // The check may have found chunks in packs that no index lists.
-    stats.storedBytes += await index.flush();
+    // The check may have found packs that no index in the store lists. No listing comes after this one.
+    stats.storedBytes += await index.flush({readBack: true});
     const sealed = await sealManifest({...manifest, lease: lease.id});
     // Extending object locks may take long, so the lease is confirmed again.
     if (await objectLock.extend([headerKey, ...needed])) await lease.confirm();
@@ -87,7 +86,7 @@ export class Commits {
     } catch (error) {
       if (!(error instanceof BkpError) || !(await this.#counts(key, error))) throw error;
     }
-    if (Buffer.compare(await store.get(key), sealed) !== 0) throw damaged(key, 'it is not what was just written');
+    await requireWritten(store, key, sealed);
     cached?.saveObject(key, sealed);
     lastCommits.note(key);
     newest?.committed(key);

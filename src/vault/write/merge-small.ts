@@ -1,6 +1,6 @@
 import {forEachConcurrent} from '../../lib/async.ts';
 import type {Clock} from '../../lib/clock.ts';
-import {type Key, removeIfAllowed, type Store} from '../../stores/index.ts';
+import {type Key, notKept, removeIfAllowed, type Store} from '../../stores/index.ts';
 import {damaged, isDamage, unlessDamaged} from '../format/damage.ts';
 import type {Entry, PackListing} from '../format/entry.ts';
 import {hashHex} from '../format/hash.ts';
@@ -64,11 +64,13 @@ export async function mergeSmall(deps: MergeDeps): Promise<number> {
   const indexes = await readIndexes(store, listing);
   const packs = await readPacks(deps, chosen, listing);
   if (indexes === undefined || packs.size < 2) return 0;
-  await writeMerged(deps, packs, listing);
+  const merged = await writeMerged(deps, packs, listing);
   const obsolete = [...indexes].filter(([, listed]) => listed.some(({id}) => packs.has(id)));
   const stay = obsolete.flatMap(([, listed]) => listed).filter(({id}) => !packs.has(id) && listing.packs.has(id));
-  await writeIndexes(deps, stay);
-  await lease.confirm();
+  const replaced = await writeIndexes(deps, stay);
+  const written = await lease.confirmBy(() => listVault(store));
+  const lost = [...merged, ...replaced].find((id) => !written.indexes.has(id));
+  if (lost !== undefined) throw notKept(indexKey(lost));
   const notes = await noteRemoval(store, [...packs.keys()], randomId);
   await lease.confirm();
   await store.delete(obsolete.map(([id]) => indexKey(id)));
@@ -124,12 +126,16 @@ async function readPacks(
   return new Map(chosen.flatMap((pack) => (read.has(pack) ? [[pack, read.get(pack)!]] : [])));
 }
 
-/** Writes every chunk of the packs once, as it is, with an index of the new packs, and reads these back. */
+/**
+ * Writes every chunk of the packs once, as it is, with indexes of the new packs, and reads these packs back.
+ * @returns the indexes
+ */
 async function writeMerged(
   {store, randomId, clock}: MergeDeps,
   packs: ReadonlyMap<PackId, ReadPack>,
   listing: Listing,
-): Promise<void> {
+): Promise<readonly IndexId[]> {
+  let indexes: readonly IndexId[] = [];
   const written: PackId[] = [];
   const onStored = (_: number, pack?: PackId) => {
     if (pack !== undefined) written.push(pack);
@@ -142,6 +148,7 @@ async function writeMerged(
       await writer.append({...facts, stored: bytes.subarray(offset, offset + storedBytes)});
     }
     await writer.flush();
+    indexes = [...index.indexes()];
   } finally {
     index.close();
   }
@@ -158,6 +165,7 @@ async function writeMerged(
     beganMs,
     exists,
   );
+  return indexes;
 }
 
 /** One form of each chunk: a self-contained one if there is one, because others may be differences to it. */
@@ -173,16 +181,18 @@ function chunksOf(packs: ReadonlyMap<PackId, ReadPack>): Iterable<{bytes: Uint8A
   return chunks.values();
 }
 
-async function writeIndexes({store, randomId}: MergeDeps, packs: readonly PackListing[]): Promise<void> {
+async function writeIndexes({store, randomId}: MergeDeps, packs: readonly PackListing[]): Promise<readonly IndexId[]> {
   const distinct = new Map(packs.map((pack) => [pack.id, pack]));
   let batch: PackListing[] = [];
   let entries = 0;
+  const written: IndexId[] = [];
   for (const pack of distinct.values()) {
     batch.push(pack);
     entries += pack.entries.length;
     if (entries < indexFlushEntries) continue;
-    await writeIndex(store, batch, randomId());
+    written.push((await writeIndex(store, batch, randomId())).id);
     [batch, entries] = [[], 0];
   }
-  if (batch.length > 0) await writeIndex(store, batch, randomId());
+  if (batch.length > 0) written.push((await writeIndex(store, batch, randomId())).id);
+  return written;
 }

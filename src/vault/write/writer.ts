@@ -1,5 +1,5 @@
 import {assert} from '../../errors/index.ts';
-import type {Key, Store} from '../../stores/index.ts';
+import {type Key, putAndRead, type Store} from '../../stores/index.ts';
 import {isManifestKey, isNamedKey} from '../format/key.ts';
 import {sealDocument} from '../format/manifest.ts';
 import {RecipeBuilder} from '../format/recipe.ts';
@@ -143,7 +143,7 @@ export class Writer implements VaultWriter {
     const {store, lease, cached} = this.#deps;
     await lease.confirm();
     const sealed = await sealDocument(document);
-    const outcome = await store.put(key, sealed, {ifAbsent: true, retained: true});
+    const outcome = await putAndRead(store, key, sealed, {ifAbsent: true, retained: true});
     if (outcome === 'written') {
       cached?.saveObject(key, sealed);
       this.stats.storedBytes += sealed.length;

@@ -142,7 +142,7 @@ describe('a commit', () => {
     });
     await expect(backup(await openOn(lying, 1), 'one', pieces(1))).rejects.toMatchObject({
       code: 'OBJECT_DAMAGED',
-      message: expect.stringContaining('it is not what was just written'),
+      message: expect.stringContaining('is not what was just written'),
     });
   });
 

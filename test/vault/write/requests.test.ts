@@ -118,7 +118,7 @@ testPlain('a second increment right after the first fetches nothing that the fir
   expect(await calls(store, next)).toHaveLength(13);
 });
 
-test('a change of a definition makes seven requests', async () => {
+test('a change of a definition makes eight requests', async () => {
   const {store} = await make();
   const change = async (vault: Vault) => {
     const writer = await vault.writer({purpose: 'a change', subject: 'collection shop'});
@@ -132,6 +132,7 @@ test('a change of a definition makes seven requests', async () => {
     'put locks/…/00000001',
     'list locks/…/',
     `put ${prefix}definition/00000002`,
+    `get ${prefix}definition/00000002`,
     'delete locks/…/00000000 locks/…/00000001',
   ]);
 });
