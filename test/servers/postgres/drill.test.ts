@@ -116,3 +116,18 @@ test('LEVEL=source compares tables that need one without a key', async () => {
   const failed = await desk.bkp('sql', '--wait', "VERIFY c WITH (LEVEL='source')");
   expect(failed.stderr).toContain('public.t: 1 row with other values (1)');
 });
+
+test('LEVEL=source compares and names rows with values of the row type of another table', async () => {
+  const {database, desk, done} = await backedUp(`CREATE TABLE a (id int PRIMARY KEY, v text);
+    INSERT INTO a SELECT n, 'v' || n FROM generate_series(1, 50) n;
+    CREATE TABLE typed (id int PRIMARY KEY, r a, l a[]); INSERT INTO typed SELECT id, a, ARRAY[a] FROM a`);
+  await database.exec("UPDATE a SET v = 'seen' WHERE id = 1; UPDATE typed SET r = '(3,seen)' WHERE id = 1");
+  await done('sql', '--wait', "VERIFY c WITH (LEVEL='source')");
+  expect(await done('report', 'c')).toContain('PASSED');
+  await database.exec(`UPDATE a SET v = 'hidden' WHERE id = 2; UPDATE typed SET r = '(3,hidden)' WHERE id = 2;
+    SET _bkp.trim = on; DO $$ BEGIN EXECUTE 'DELETE FROM _bkp.log_' || 'a'::regclass::oid;
+      EXECUTE 'DELETE FROM _bkp.log_' || 'typed'::regclass::oid; END $$; RESET _bkp.trim`);
+  const failed = await desk.bkp('sql', '--wait', "VERIFY c WITH (LEVEL='source')");
+  expect(failed.stderr).toContain('public.a: 2 rows with other values (1; 2)');
+  expect(failed.stderr).toContain('public.typed: 2 rows with other values (1; 2)');
+});

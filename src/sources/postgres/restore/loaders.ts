@@ -7,12 +7,17 @@ type Active = {load: TableLoad; connection: Promise<Connection>; calls: number};
 /**
  * Connections that load tables, one table each at a time. A table keeps its connection, and its transaction, from one
  * segment to the next until it ends, or until another table needs the connection.
+ *
+ * A value of another table's row type can only be read while no other session has that table for itself, as a
+ * transaction has that empties it or builds its key. So only one of two such tables has a transaction.
  */
 export class Loaders {
   readonly #connections: readonly Connection[];
   readonly #idle: Connection[];
   /** The least recently used one first. */
   readonly #active = new Map<TableLoad, Active>();
+  /** Of tables that are loaded apart from others; also those that wait for their turn. */
+  readonly #calls = new Set<{load: TableLoad; ended: Promise<unknown>}>();
 
   private constructor(connections: readonly Connection[]) {
     this.#connections = connections;
@@ -35,6 +40,21 @@ export class Loaders {
 
   /** Runs `work` in the transaction of a table, which begins if it has none. */
   async inTransaction<T>(load: TableLoad, work: (connection: Connection) => Promise<T>): Promise<T> {
+    const {apart} = load;
+    if (apart.size === 0) return this.#inTransaction(load, work);
+    const before = [...this.#calls].filter((call) => apart.has(call.load)).map(({ended}) => ended);
+    const turn = Promise.allSettled(before).then(async () => {
+      for (const other of [...this.#active.values()]) {
+        if (apart.has(other.load)) this.#idle.push(await this.#ended(other));
+      }
+      return this.#inTransaction(load, work);
+    });
+    const call = {load, ended: turn};
+    this.#calls.add(call);
+    return turn.finally(() => this.#calls.delete(call));
+  }
+
+  async #inTransaction<T>(load: TableLoad, work: (connection: Connection) => Promise<T>): Promise<T> {
     const active = this.#active.get(load) ?? {load, connection: this.#begin(load), calls: 0};
     this.#active.delete(load);
     this.#active.set(load, active);
@@ -48,15 +68,11 @@ export class Loaders {
 
   /** Commits what was loaded, and with it what `work` does. */
   async end<T>(load: TableLoad, work: (connection: Connection) => Promise<T>): Promise<T> {
-    const result = await this.inTransaction(load, async (connection) => {
+    return this.inTransaction(load, async (connection) => {
       const done = await work(connection);
-      await connection.run('COMMIT');
+      this.#idle.push(await this.#ended(this.#active.get(load)!));
       return done;
     });
-    const active = this.#active.get(load)!;
-    this.#active.delete(load);
-    this.#idle.push(await active.connection);
-    return result;
   }
 
   /** Runs `work` on a connection without a transaction. */
@@ -90,9 +106,14 @@ export class Loaders {
     if (idle !== undefined) return idle;
     const least = [...this.#active.values()].find(({calls}) => calls === 0);
     assert(least !== undefined, 'no more tables are loaded at the same time than there are connections');
-    this.#active.delete(least.load);
-    const connection = await least.connection;
-    await connection.run('COMMIT');
-    return connection;
+    return this.#ended(least);
+  }
+
+  /** Commits what was loaded. @returns its connection, which is free now */
+  async #ended({load, connection}: Active): Promise<Connection> {
+    this.#active.delete(load);
+    const free = await connection;
+    await free.run('COMMIT');
+    return free;
   }
 }

@@ -30,12 +30,13 @@ export type MergedPair = {
  * Decides whether rows of the backup fit into the living table: it must have the key and all columns of the backup,
  * with the same types. It may have more columns, which keep their values.
  * @param staged the table with the rows of the backup, and its qualified name
+ * @param neededBy names of tables that may have values of its row type
  * @throws BkpError `TABLE_NOT_FOUND` | `UNSUPPORTED` | `PRECONDITION` naming each difference
  */
 export async function fitOf(
   connection: Connection,
   stored: StoredTable,
-  {staged, mode}: {staged: {oid: number; name: string}; mode: MergeMode},
+  {staged, mode, neededBy}: {staged: {oid: number; name: string}; mode: MergeMode; neededBy: readonly string[]},
 ): Promise<MergedPair> {
   const {name} = stored;
   const relation = await findRelation(connection, name);
@@ -56,6 +57,12 @@ export async function fitOf(
   });
   const [keyNow, keyThen] = [now.key, then.key].map((key) => key.map((column) => column.name).join(', ') || 'none');
   if (keyNow !== keyThen) differences.push(`its primary key is ${keyNow}, and was ${keyThen} in the backup`);
+  // A value of a row type has no names: it would be read as one with the columns of today.
+  if (neededBy.length > 0) {
+    const [is, was] = [await rowTypeOf(connection, relation.oid), await rowTypeOf(connection, staged.oid)];
+    const whose = `${neededBy.join(', ')} may have values of its row type`;
+    if (is !== was) differences.push(`its columns are ${is}, and were ${was} in the backup: ${whose}`);
+  }
   if (differences.length > 0) {
     throw new BkpError('PRECONDITION', `rows of the backup do not fit into ${name}: its schema changed since then`, {
       details: differences,
@@ -80,6 +87,16 @@ export async function fitOf(
     fixed: fixed.map(([column]) => column!).filter((column) => stores.has(column)),
     added: now.columns.filter((column) => !stores.has(column.name)).map((column) => column.name),
   };
+}
+
+/** Its columns with their types, in the order in which a value of the row type has them. */
+async function rowTypeOf(connection: Connection, oid: number): Promise<string> {
+  const columns = await connection.rows(
+    `SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
+      WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped ORDER BY attnum`,
+    [oid],
+  );
+  return `(${columns.map(([name, type]) => `${name} ${type}`).join(', ')})`;
 }
 
 export function withoutKey(name: string): BkpError {

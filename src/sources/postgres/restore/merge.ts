@@ -85,7 +85,10 @@ async function pairsOf(
   {tables, mode}: Pick<MergeRequest, 'tables' | 'mode'>,
 ): Promise<readonly MergedPair[]> {
   const pairs: MergedPair[] = [];
-  for (const {stored, staged} of tables) pairs.push(await fitOf(connection, stored, {staged, mode}));
+  for (const {stored, staged} of tables) {
+    const neededBy = tables.filter((one) => one.stored.needs?.includes(stored.name)).map((one) => one.stored.name);
+    pairs.push(await fitOf(connection, stored, {staged, mode, neededBy}));
+  }
   return pairs;
 }
 

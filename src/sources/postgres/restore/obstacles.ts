@@ -1,5 +1,5 @@
 import {BkpError} from '../../../errors/index.ts';
-import type {TableSchema} from '../../source.ts';
+import type {MergeMode, TableSchema} from '../../source.ts';
 import {findRelation} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
 import {quoteIdent} from '../connection/quote.ts';
@@ -28,15 +28,21 @@ export async function requireFreeNames(connection: Connection, tables: readonly 
 
 /**
  * Refuses a restore of tables that need the row type of another table, or a function or type that needs another table.
+ * @param mode present: no table is created
  * @throws BkpError `PRECONDITION` naming it, if it is neither restored nor there
  */
-export async function requireNeeded(connection: Connection, tables: readonly StoredTable[]): Promise<void> {
+export async function requireNeeded(
+  connection: Connection,
+  tables: readonly StoredTable[],
+  mode?: MergeMode,
+): Promise<void> {
   const restored = new Set(tables.map(({schema, table}) => `${asIdent(schema)}.${asIdent(table)}`));
   const names = tables.map(({name}) => name);
   for (const {name, needs = []} of tables) {
     for (const needed of needs) {
-      if (names.includes(needed) || restored.has(needed)) continue;
+      if (mode === undefined && (names.includes(needed) || restored.has(needed))) continue;
       if ((await connection.value('SELECT to_regclass($1)', [needed])) !== undefined) continue;
+      if (mode !== undefined) throw neededIsGone(connection, name, needed);
       throw new BkpError('PRECONDITION', `table ${name} needs the table ${needed}`, {
         cause: `${needed} is neither restored nor in ${connection.facts.place}`,
         next: `RESTORE … TABLE ${name}, TABLE ${needed}`,
@@ -44,6 +50,14 @@ export async function requireNeeded(connection: Connection, tables: readonly Sto
       });
     }
   }
+}
+
+function neededIsGone({facts}: Connection, name: string, needed: string): BkpError {
+  return new BkpError('PRECONDITION', `rows of ${name} need the table ${needed}, which is not in ${facts.place}`, {
+    cause: 'MODE changes rows, and creates no table',
+    next: `restore both under other names (TABLE ${name} AS …, TABLE ${needed} AS …), and copy what you need`,
+    context: {table: name},
+  });
 }
 
 /** Those of `others` that these tables need, and that those need themselves. */

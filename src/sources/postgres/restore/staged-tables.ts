@@ -33,6 +33,7 @@ import {join, leave, livingParents} from './living-parents.ts';
 import {madeIn, recordMade} from './made.ts';
 import {olderNotice, olderServer, refusedByOlder} from './older-server.ts';
 import {type Limits, newNames, type PublishOptions, type TableStatement} from './publish.ts';
+import {apartFrom} from './needed-tables.ts';
 import {callOwnFunctions} from './refused-rows.ts';
 import {closeRests, openRests} from './rest-partitions.ts';
 import {createShared, neededShared, setSequence, withPresent} from './shared.ts';
@@ -119,11 +120,16 @@ export class StagedTables {
         table.relations.flatMap((relation) => {
           const [schema, name] = pairOf(relation);
           const moved = `${this.prefix}${own.indexOf(schema)}`;
-          return movedKeys(schema, name, {isTable: isTableOf(table, relation)}).map((key) => [key, moved] as const);
+          // Rows for living tables have values of the row types of these.
+          const isTable = mode === undefined && isTableOf(table, relation);
+          return movedKeys(schema, name, {isTable}).map((key) => [key, moved] as const);
         }),
       ),
     );
     this.loads = new Map(tables.map((table) => [table.name, new TableLoad(table, this.moves)]));
+    for (const [name, others] of apartFrom(tables)) {
+      this.loads.get(name)!.apart = new Set([...others].map((other) => this.loads.get(other)!));
+    }
   }
 
   /** It exists also if there are no tables. */
@@ -171,7 +177,7 @@ export class StagedTables {
     await createLater(connection, this.firstSchema);
     await createChecks(connection, this.firstSchema);
     await this.#readLooking();
-    const creation = creationOf([...this.tables.values()], this.#shared);
+    const creation = creationOf([...this.tables.values()], this.#mode === undefined ? this.#shared : []);
     const create = async () => {
       for (const one of creation) {
         if ('type' in one) await createObjects([one]);

@@ -112,10 +112,8 @@ export class PostgresStaging implements Staging {
     try {
       const targets = schemas.map((schema) => published.get(schema.name) ?? schema);
       const staged = new StagedTables(connection, {...input, published: targets});
-      if (mode === undefined) {
-        await requireFreeNames(connection, staged.targets);
-        await requireNeeded(connection, [...staged.tables.values()]);
-      }
+      if (mode === undefined) await requireFreeNames(connection, staged.targets);
+      await requireNeeded(connection, [...staged.tables.values()], mode);
       loaders = await Loaders.open(reconnect, connections);
       const left = await staged.findLeft();
       if (left === undefined) await discardStaging(connection, id);

@@ -23,6 +23,8 @@ export class TableLoad {
   late: LateRows | undefined;
   /** What functions need that rows call when they come; absent: an empty one. As a statement writes it. */
   searchPath: string | undefined;
+  /** Tables that it needs, as for a column with the row type of another one, and that need it. */
+  apart: ReadonlySet<TableLoad> = new Set();
   /** What was loaded, without what was removed again. */
   readonly content = new RunningContent();
   readonly #moves: Moves;
