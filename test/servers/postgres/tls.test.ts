@@ -1,5 +1,5 @@
 import {execFileSync, spawnSync} from 'node:child_process';
-import {chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
+import {chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterAll, beforeAll, expect, test} from 'vitest';
@@ -101,19 +101,19 @@ const addressed = (parameters: Parameters): Parameters => ({
 });
 const question = 'SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()';
 
-function askedByPsql(parameters: Parameters): Verdict {
+function askedByPsql(parameters: Parameters, env: Parameters): Verdict {
   const conninfo = Object.entries(addressed(parameters)).map(([name, value]) => `${name}='${value}'`);
   const {stdout, status} = spawnSync(join(programs, 'psql'), ['-XAtc', question, conninfo.join(' ')], {
-    env: {PATH: process.env.PATH, HOME: folder, PGPASSWORD: 'geheim'},
+    env: {PATH: process.env.PATH, HOME: folder, PGPASSWORD: 'geheim', ...env},
     encoding: 'utf8',
   });
   if (status !== 0) return 'refused';
   return stdout.trim() === 't' ? 'tls' : 'plain';
 }
 
-async function askedByBkp(parameters: Parameters): Promise<{verdict: Verdict; fault?: unknown}> {
+async function askedByBkp(parameters: Parameters, env: Parameters = {}): Promise<{verdict: Verdict; fault?: unknown}> {
   try {
-    const resolved = resolveConnection(addressed(parameters), {env: {}, home: folder, password: 'geheim'});
+    const resolved = resolveConnection(addressed(parameters), {env, home: folder, password: 'geheim'});
     const connection = await connect(resolved, 'bkp test');
     const answer = await connection.value(question);
     await connection.close();
@@ -124,11 +124,11 @@ async function askedByBkp(parameters: Parameters): Promise<{verdict: Verdict; fa
 }
 
 /** Connections that psql and bkp must find alike, and which way. */
-async function expectAlike(cases: readonly (readonly [Parameters, Verdict])[]): Promise<void> {
+async function expectAlike(cases: readonly (readonly [Parameters, Verdict])[], env: Parameters = {}): Promise<void> {
   const found: unknown[] = [];
   for (const [parameters] of cases) {
-    const {verdict, fault} = await askedByBkp(parameters);
-    found.push([parameters, {psql: askedByPsql(parameters), bkp: verdict}]);
+    const {verdict, fault} = await askedByBkp(parameters, env);
+    found.push([parameters, {psql: askedByPsql(parameters, env), bkp: verdict}]);
     if (fault === undefined) continue;
     expect(fault, JSON.stringify(parameters)).toMatchObject({code: expect.stringMatching(/^(?!INTERNAL)/u)});
     expect(String((fault as {next?: string}).next), JSON.stringify(parameters)).not.toBe('undefined');
@@ -181,6 +181,59 @@ test('client certificates open what they open for psql', async () => {
     [{...with_('certified'), sslkey: file('stranger.key')}, 'refused'],
     [{sslmode: 'require', user: 'certified'}, 'refused'],
     [{sslmode: 'require', user: 'certified', sslcert: file('certified.crt')}, 'refused'],
+  ]);
+});
+
+test('a key with a passphrase opens with sslpassword of a service, for pg_dump too', async () => {
+  openssl('rsa', '-aes256', '-passout', 'pass:geheim', '-in', 'certified.key', '-out', 'locked.key');
+  chmodSync(file('locked.key'), 0o600);
+  const keys = {sslmode: 'require', user: 'certified', sslcert: file('certified.crt'), sslkey: file('locked.key')};
+  const service = (name: string, more: string) => `[${name}]\nhost=elsewhere.example\n${more}\n`;
+  const services = file('services');
+  writeFileSync(services, service('right', 'sslpassword=geheim') + service('wrong', 'sslpassword=other'));
+  await expectAlike(
+    [
+      [{...keys, service: 'right'}, 'tls'],
+      [{...keys, service: 'wrong'}, 'refused'],
+      [keys, 'refused'],
+    ],
+    {PGSERVICEFILE: services},
+  );
+  await database.exec('GRANT SELECT ON t TO certified');
+  const env = {PATH: programs, PGSERVICEFILE: services, HOME: folder};
+  const backup = await takeFull(database.with({env}, addressed({...keys, service: 'right'})), {tables: ['public.t']});
+  expect(backup.contents.get('public.t')?.rows).toBe(2);
+});
+
+test('revoked certificates are refused by sslcrl and sslcrldir, and sslcertmode=disable sends none', async () => {
+  writeFileSync(file('index.txt'), '');
+  writeFileSync(file('crlnumber'), '01');
+  const paths = `database=index.txt\ncrlnumber=crlnumber\ndefault_md=sha256\ndefault_crl_days=2`;
+  writeFileSync(file('ca.conf'), `[ca]\ndefault_ca=one\n[one]\n${paths}\n`);
+  const ca = ['-config', 'ca.conf', '-keyfile', 'ca.key', '-cert', 'ca.crt'];
+  openssl('ca', ...ca, '-gencrl', '-out', 'none.crl');
+  openssl('ca', ...ca, '-revoke', 'good.crt');
+  openssl('ca', ...ca, '-gencrl', '-out', 'good.crl');
+  const hash = openssl('x509', '-noout', '-hash', '-in', 'ca.crt').toString().trim();
+  for (const name of ['none', 'good']) {
+    mkdirSync(file(`crls-${name}`));
+    writeFileSync(file(`crls-${name}/${hash}.r0`), readFileSync(file(`${name}.crl`)));
+  }
+  mkdirSync(file('crls-empty'));
+  await expectAlike([
+    [trusting('verify-full', {sslcrl: file('none.crl')}), 'tls'],
+    [trusting('verify-full', {sslcrl: file('good.crl')}), 'refused'],
+    [trusting('verify-full', {sslcrldir: file('crls-none')}), 'tls'],
+    [trusting('verify-full', {sslcrldir: file('crls-good')}), 'refused'],
+    [trusting('verify-full', {sslcrldir: file('crls-empty')}), 'refused'],
+    [{sslmode: 'require', user: 'certified', sslcert: file('certified.crt'), sslkey: file('certified.key')}, 'tls'],
+    [
+      {
+        ...{sslmode: 'require', user: 'certified', sslcertmode: 'disable'},
+        ...{sslcert: file('certified.crt'), sslkey: file('certified.key')},
+      },
+      'refused',
+    ],
   ]);
 });
 

@@ -1,7 +1,9 @@
-import {chmodSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
+import {chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {expect, onTestFinished, test} from 'vitest';
+import {parseConninfo} from '../../../src/config/addresses/postgres/conninfo.ts';
+import {parsePostgresUrl} from '../../../src/config/addresses/postgres/url.ts';
 import {psqlOf} from '../../../src/sources/postgres/connection/connect.ts';
 import {resolveConnection} from '../../../src/sources/postgres/connection/resolve.ts';
 import {type TlsFiles, tlsAttempts, tlsMode} from '../../../src/sources/postgres/connection/tls.ts';
@@ -48,7 +50,7 @@ test('several hosts have a port each, or share one', () => {
 test.each([
   ['PGSSLMODE', 'verify_full', 'sslmode cannot be "verify_full"'],
   ['PGCHANNELBINDING', 'required', 'channel_binding cannot be "required"'],
-  ['PGREQUIREAUTH', 'scram-sha-256', 'PGREQUIREAUTH sets require_auth, which bkp does not check'],
+  ['PGREQUIREAUTH', 'scram-sha-256', 'PGREQUIREAUTH sets require_auth, which bkp does not honour'],
 ])('%s=%s is refused: it must not mean less than was meant', (name, word, message) => {
   expect(() => resolveConnection({}, {env: {[name]: word}, home: homeWith({})})).toThrow(message);
 });
@@ -62,6 +64,93 @@ test('words of a service are checked as those of an address', () => {
     channelBinding: 'require',
     forPrograms: {channel_binding: 'require'},
   });
+});
+
+// What libpq knows, and how bkp must take it, from all three places alike.
+const demanded: readonly (readonly [parameter: string, variable: string, refused: string, harmless?: string])[] = [
+  ['require_auth', 'PGREQUIREAUTH', 'none'],
+  ['requirepeer', 'PGREQUIREPEER', 'postgres'],
+  ['gssencmode', 'PGGSSENCMODE', 'require', 'prefer'],
+  ['krbsrvname', 'PGKRBSRVNAME', 'pg', 'postgres'],
+  ['gsslib', 'PGGSSLIB', 'sspi', 'gssapi'],
+  ['gssdelegation', 'PGGSSDELEGATION', '1', '0'],
+  ['sslcertmode', 'PGSSLCERTMODE', 'require', 'allow'],
+  ['sslsni', 'PGSSLSNI', '0', '1'],
+  ['min_protocol_version', 'PGMINPROTOCOLVERSION', '3.2', '3.0'],
+  ['max_protocol_version', 'PGMAXPROTOCOLVERSION', '4.0', 'latest'],
+  ['replication', '', 'database', 'false'],
+  ['scram_client_key', '', 'a2V5'],
+  ['scram_server_key', '', 'a2V5'],
+  ['sslkeylogfile', '', '/tmp/keys'],
+  ['oauth_issuer', '', 'https://issuer.example'],
+  ['oauth_client_id', '', 'bkp'],
+  ['oauth_scope', '', 'openid'],
+];
+
+test.each(demanded)(
+  '%s is refused by name wherever it is set',
+  (parameter = '', variable = '', refused = '', harmless?: string) => {
+    const places: readonly ((value: string) => unknown)[] = [
+      (value) => parsePostgresUrl(`//db/shop?${parameter}=${encodeURIComponent(value)}`),
+      (value) => parseConninfo(`host=db ${parameter}='${value}'`),
+      (value) =>
+        resolveConnection(
+          {service: 'prod'},
+          {env: {}, home: homeWith({'.pg_service.conf': `[prod]\n${parameter}=${value}\n`})},
+        ),
+      ...(variable === ''
+        ? []
+        : [(value: string) => resolveConnection({}, {env: {[variable]: value}, home: homeWith({})})]),
+    ];
+    for (const place of places) {
+      expect(() => place(refused)).toThrow(`sets ${parameter}, which bkp does not honour`);
+      if (harmless !== undefined) expect(() => place(harmless)).not.toThrow();
+    }
+  },
+);
+
+test('a service that sets what is no parameter is refused, as by libpq', () => {
+  const home = homeWith({'.pg_service.conf': '[prod]\nhost=db\nsslmod=verify-full\n'});
+  expect(() => resolveConnection({service: 'prod'}, {env: {}, home})).toThrow('sets "sslmod", which is no parameter');
+});
+
+test('files of TLS come from the address, the service and the variables alike', () => {
+  const crl = {'crls/4a6481c9.r0': 'ONE', 'crls/4a6481c9.r1': 'TWO', 'crls/readme': 'x', 'one.crl': 'THREE'};
+  const home = homeWith({});
+  mkdirSync(join(home, 'crls'));
+  mkdirSync(join(home, 'none'));
+  for (const [name, text] of Object.entries(crl)) writeFileSync(join(home, name), text);
+  const folder = join(home, 'crls');
+  const revoked = (parameters: Record<string, string>, env = {}) =>
+    resolveConnection(parameters, {env, home}).tlsFiles.revoked;
+  expect(revoked({})).toEqual([]);
+  expect(revoked({sslcrldir: folder})).toEqual(['ONE', 'TWO']);
+  expect(revoked({}, {PGSSLCRLDIR: folder})).toEqual(['ONE', 'TWO']);
+  expect(revoked({sslcrl: join(home, 'one.crl'), sslcrldir: folder})).toEqual(['THREE', 'ONE', 'TWO']);
+  expect(() => revoked({sslcrldir: join(home, 'none')})).toThrow('has no revocation list');
+  writeFileSync(join(home, '.pg_service.conf'), `[prod]\nsslcrldir=${folder}\nsslpassword=geheim\npassword=one\n`);
+  const ofService = resolveConnection({service: 'prod'}, {env: {PGPASSWORD: 'two'}, home});
+  expect(ofService).toMatchObject({tlsFiles: {revoked: ['ONE', 'TWO'], passphrase: 'geheim'}});
+  expect(JSON.stringify(ofService.forPrograms)).not.toContain('geheim');
+  expect(ofService.secretService).toEqual({name: 'prod', file: undefined});
+  // As psql does.
+  expect(ofService.passwordFor(ofService.endpoints[0]!)).toBe('one');
+  expect(() => parsePostgresUrl('//db/shop?sslpassword=geheim')).toThrow('a sslpassword cannot be part of it');
+  expect(resolveConnection({}, {env: {PGREQUIRESSL: '1'}, home}).tls).toBe('require');
+  expect(resolveConnection({sslmode: 'disable'}, {env: {PGREQUIRESSL: '1'}, home}).tls).toBe('disable');
+});
+
+test('sslcertmode=disable sends no certificate', () => {
+  const home = homeWith({});
+  mkdirSync(join(home, '.postgresql'));
+  for (const name of ['postgresql.crt', 'postgresql.key']) writeFileSync(join(home, '.postgresql', name), name);
+  expect(resolveConnection({}, {env: {}, home}).tlsFiles).toMatchObject({certificate: 'postgresql.crt'});
+  for (const [parameters, env] of [
+    [{sslcertmode: 'disable'}, {}],
+    [{}, {PGSSLCERTMODE: 'disable'}],
+  ] as const) {
+    expect(resolveConnection(parameters, {env, home}).tlsFiles).toMatchObject({certificate: undefined, key: undefined});
+  }
 });
 
 test('load_balance_hosts=random tries the same hosts in any order', () => {
@@ -124,7 +213,10 @@ test('what pg_dump is given contains no password', () => {
   expect(forPrograms).toEqual({user: 'ann', dbname: 'shop', sslmode: 'require'});
 });
 
-const files: TlsFiles = {rootCertificates: 'ROOT', certificate: undefined, key: undefined, revoked: undefined};
+const files: TlsFiles = {
+  ...{rootCertificates: 'ROOT', certificate: undefined, key: undefined, passphrase: undefined},
+  revoked: [],
+};
 const none = {...files, rootCertificates: undefined};
 
 // https://www.postgresql.org/docs/18/libpq-ssl.html#LIBPQ-SSL-SSLMODE-STATEMENTS

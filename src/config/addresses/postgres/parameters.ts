@@ -1,4 +1,5 @@
 import {didYouMean} from '../../../errors/index.ts';
+import {isDemand, requireNoDemand} from '../../../lib/postgres-words.ts';
 import {sourceFault} from '../source-syntax.ts';
 
 /**
@@ -21,6 +22,8 @@ export const parameterNames = [
   'sslcert',
   'sslkey',
   'sslcrl',
+  'sslcrldir',
+  'sslcertmode',
   'sslnegotiation',
   'ssl_min_protocol_version',
   'ssl_max_protocol_version',
@@ -43,7 +46,6 @@ const ignored = [
   'keepalives_interval',
   'keepalives_count',
   'tcp_user_timeout',
-  'gssencmode',
 ];
 
 /**
@@ -57,11 +59,15 @@ export class ParameterReader {
     if (secret.includes(name)) {
       throw sourceFault(
         `operations keep the text of the source, so a ${name} cannot be part of it`,
-        'bkp config set source.password -, or PGPASSWORD, or a line in ~/.pgpass',
+        name === 'sslpassword'
+          ? 'write it into a section of ~/.pg_service.conf, and name that: service=prod'
+          : 'bkp config set source.password -, or PGPASSWORD, or a line in ~/.pgpass',
       );
     }
+    requireNoDemand((parameter) => (parameter === name ? value : undefined), 'the address');
     if (ignored.includes(name)) return;
     if (!isParameter(name)) {
+      if (isDemand(name)) return;
       const near = didYouMean(name, parameterNames);
       throw sourceFault(
         `postgres has no connection parameter ${JSON.stringify(name)}`,

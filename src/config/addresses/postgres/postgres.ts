@@ -31,6 +31,7 @@ const pathParameters: readonly ParameterName[] = [
   'sslcert',
   'sslkey',
   'sslcrl',
+  'sslcrldir',
 ];
 
 export const postgresSyntax: SourceSyntax<PostgresAddress> = {

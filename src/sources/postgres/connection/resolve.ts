@@ -1,9 +1,9 @@
 import {randomInt} from 'node:crypto';
-import {readFileSync, statSync} from 'node:fs';
+import {readdirSync, readFileSync, statSync} from 'node:fs';
 import {homedir, userInfo} from 'node:os';
 import {join} from 'node:path';
 import {BkpError} from '../../../errors/index.ts';
-import {requireKnownWords} from '../../../lib/postgres-words.ts';
+import {isDemand, requireKnownWords, requireNoDemand} from '../../../lib/postgres-words.ts';
 import type {Environment} from './environment.ts';
 import {passwordFrom} from './password-file.ts';
 import {readService} from './service-file.ts';
@@ -32,6 +32,8 @@ export type Resolved = {
   options: string | undefined;
   /** The parameters as libpq's own programs take them, without a password, `host` and `port`. */
   forPrograms: Readonly<Record<string, string>>;
+  /** The service that has the passphrase of the client's key: programs must read that themselves. */
+  secretService?: {name: string; file: string | undefined};
   /** Undefined: none is known, and the server may need none. */
   passwordFor(endpoint: Endpoint): string | undefined;
 };
@@ -52,6 +54,8 @@ const variables: Readonly<Record<string, string>> = {
   sslcert: 'PGSSLCERT',
   sslkey: 'PGSSLKEY',
   sslcrl: 'PGSSLCRL',
+  sslcrldir: 'PGSSLCRLDIR',
+  sslcertmode: 'PGSSLCERTMODE',
   sslnegotiation: 'PGSSLNEGOTIATION',
   ssl_min_protocol_version: 'PGSSLMINPROTOCOLVERSION',
   ssl_max_protocol_version: 'PGSSLMAXPROTOCOLVERSION',
@@ -59,13 +63,6 @@ const variables: Readonly<Record<string, string>> = {
   load_balance_hosts: 'PGLOADBALANCEHOSTS',
   target_session_attrs: 'PGTARGETSESSIONATTRS',
 };
-
-/** What only libpq can demand of a server, and where it may be set; an address cannot have them. */
-const demands: readonly (readonly [parameter: string, variable: string])[] = [
-  ['require_auth', 'PGREQUIREAUTH'],
-  ['requirepeer', 'PGREQUIREPEER'],
-  ['sslcrldir', 'PGSSLCRLDIR'],
-];
 
 /** The folders where servers put their sockets: Debian's and RedHat's, then PostgreSQL's own default. */
 const socketFolders = ['/run/postgresql', '/var/run/postgresql', '/tmp'];
@@ -87,14 +84,16 @@ export function resolveConnection(
     const found = parameters[name] ?? ofService.get(name) ?? (variable === undefined ? undefined : env[variable]);
     return found === '' ? undefined : found;
   };
-  for (const [name, variable] of demands) {
-    if (ofService.get(name) || env[variable]) throw notChecked(name, ofService.get(name) ? 'the service' : variable);
-  }
+  requireKnownNames(service, ofService.keys());
+  requireNoDemand((name) => ofService.get(name), 'the service');
+  requireNoDemand((name) => env[name]);
   requireKnownWords(Object.fromEntries(Object.keys(variables).map((name) => [name, value(name)])));
   const user = value('user') ?? userInfo().username;
   const database = value('dbname') ?? user;
-  const files = tlsFilesOf(value, home);
-  const mode = tlsMode(value('sslmode'), files.rootCertificates);
+  const files = tlsFilesOf(value, {home, passphrase: ofService.get('sslpassword')});
+  // An old variable of libpq, which counts if there is no sslmode.
+  const required = env.PGREQUIRESSL?.startsWith('1') ? 'require' : undefined;
+  const mode = tlsMode(value('sslmode') ?? required, files.rootCertificates);
   const negotiation = value('sslnegotiation') === 'direct' ? 'direct' : 'postgres';
   if (negotiation === 'direct' && !['require', 'verify-ca', 'verify-full'].includes(mode)) {
     throw new BkpError('USAGE', `source: sslmode=${mode} may go on without TLS, and sslnegotiation is direct`, {
@@ -102,7 +101,7 @@ export function resolveConnection(
     });
   }
   const passwordFile = value('passfile') ?? join(home, '.pgpass');
-  const known = env.PGPASSWORD ?? ofService.get('password') ?? password;
+  const known = ofService.get('password') ?? env.PGPASSWORD ?? password;
   return {
     endpoints: value('load_balance_hosts') === 'random' ? shuffled(endpointsOf(value)) : endpointsOf(value),
     user,
@@ -119,8 +118,27 @@ export function resolveConnection(
     connectTimeoutSeconds: Math.max(0, Number(value('connect_timeout') ?? 0)) || 0,
     options: value('options'),
     forPrograms: programParameters(value, {user, database}),
+    ...(service !== undefined && files.passphrase !== undefined
+      ? {secretService: {name: service, file: parameters.servicefile ?? env.PGSERVICEFILE}}
+      : {}),
     passwordFor: ({host, port}) => known ?? passwordFrom(passwordFile, {host, port, database, user}),
   };
+}
+
+/** Those that bkp sets itself, or that make no difference to it. */
+const otherNames = new Set([
+  ...['password', 'sslpassword', 'application_name', 'fallback_application_name', 'client_encoding', 'sslcompression'],
+  ...['keepalives', 'keepalives_idle', 'keepalives_interval', 'keepalives_count', 'tcp_user_timeout'],
+]);
+
+/** A service of which libpq does not know a parameter is an error to it, and a misspelt one must not be ignored. */
+function requireKnownNames(service: string | undefined, names: Iterable<string>): void {
+  for (const name of names) {
+    if (name !== 'service' && (Object.hasOwn(variables, name) || otherNames.has(name) || isDemand(name))) continue;
+    throw new BkpError('USAGE', `source: the service ${service} sets ${JSON.stringify(name)}, which is no parameter`, {
+      next: 'write parameters as libpq names them: https://www.postgresql.org/docs/current/libpq-connect.html',
+    });
+  }
 }
 
 function programParameters(
@@ -133,6 +151,8 @@ function programParameters(
     'sslcert',
     'sslkey',
     'sslcrl',
+    'sslcrldir',
+    'sslcertmode',
     'sslnegotiation',
     'ssl_min_protocol_version',
     'ssl_max_protocol_version',
@@ -145,13 +165,6 @@ function programParameters(
     return found === undefined ? [] : [[name, found] as const];
   });
   return {user, dbname: database, ...Object.fromEntries(pairs)};
-}
-
-function notChecked(name: string, where: string): BkpError {
-  return new BkpError('USAGE', `source: ${where} sets ${name}, which bkp does not check`, {
-    cause: 'the connection would be less strict than that of psql',
-    next: where === 'the service' ? `give bkp a service without ${name}` : `env -u ${where} bkp …`,
-  });
 }
 
 function shuffled(endpoints: readonly Endpoint[]): readonly Endpoint[] {
@@ -181,11 +194,15 @@ function defaultHost(): string {
   return socketFolders.find((folder) => statSync(folder, {throwIfNoEntry: false})?.isDirectory()) ?? 'localhost';
 }
 
-function tlsFilesOf(value: (name: string) => string | undefined, home: string): TlsFiles {
+function tlsFilesOf(
+  value: (name: string) => string | undefined,
+  {home, passphrase}: {home: string; passphrase: string | undefined},
+): TlsFiles {
   const usual = (name: string) => join(home, '.postgresql', name);
   const root = value('sslrootcert');
-  const certificate = textOf(value('sslcert'), usual('postgresql.crt'));
-  const key = textOf(value('sslkey'), usual('postgresql.key'));
+  const sendsNone = value('sslcertmode') === 'disable';
+  const certificate = sendsNone ? undefined : textOf(value('sslcert'), usual('postgresql.crt'));
+  const key = sendsNone ? undefined : textOf(value('sslkey'), usual('postgresql.key'));
   if (certificate !== undefined && key === undefined) {
     throw new BkpError('USAGE', 'source: there is a client certificate, but not its private key', {
       next: `write sslkey=FILE, or put the key into ${usual('postgresql.key')}`,
@@ -195,8 +212,37 @@ function tlsFilesOf(value: (name: string) => string | undefined, home: string): 
     rootCertificates: root === 'system' ? 'system' : textOf(root, usual('root.crt')),
     certificate,
     key,
-    revoked: textOf(value('sslcrl'), usual('root.crl')),
+    passphrase,
+    revoked: revokedIn(value, usual('root.crl')),
   };
+}
+
+/** As OpenSSL finds them in a folder, by the hash of who signed them: `4a6481c9.r0`. */
+function revokedIn(value: (name: string) => string | undefined, usual: string): readonly string[] {
+  const folder = value('sslcrldir');
+  const named = value('sslcrl');
+  // Without either, libpq reads the usual file; with a folder alone, nothing but that.
+  const one = folder !== undefined && named === undefined ? undefined : textOf(named, usual);
+  return [...(one === undefined ? [] : [one]), ...(folder === undefined ? [] : listsIn(folder))];
+}
+
+function listsIn(folder: string): readonly string[] {
+  let names: readonly string[];
+  try {
+    names = readdirSync(folder);
+  } catch (error) {
+    throw new BkpError('FILE_UNAVAILABLE', `source: the folder ${folder} of sslcrldir cannot be read`, {
+      cause: error,
+      next: `ls -ld '${folder}'`,
+    });
+  }
+  const lists = names.filter((name) => /^[0-9a-f]{8}\.r\d+$/u.test(name));
+  if (lists.length > 0) return lists.map((name) => textOf(join(folder, name), '')!);
+  // To libpq, no certificate is good then.
+  throw new BkpError('USAGE', `source: the folder ${folder} of sslcrldir has no revocation list`, {
+    cause: 'OpenSSL finds them by names like 4a6481c9.r0',
+    next: `openssl rehash '${folder}'`,
+  });
 }
 
 /** @throws BkpError `FILE_UNAVAILABLE` for a file that was named; the usual one need not exist */

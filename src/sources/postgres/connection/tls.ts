@@ -6,7 +6,10 @@ export type TlsFiles = {
   rootCertificates: string | undefined;
   certificate: string | undefined;
   key: string | undefined;
-  revoked: string | undefined;
+  /** Of the key. */
+  passphrase: string | undefined;
+  /** Lists of revoked certificates. */
+  revoked: readonly string[];
 };
 
 /** Absent: what Node accepts, which is from TLS 1.2 on, as libpq has it. */
@@ -51,7 +54,10 @@ export function tlsAttempts(
   return mode === 'prefer' ? [tls, undefined] : [tls];
 }
 
-function tlsOptions(mode: TlsMode, {rootCertificates, certificate, key, revoked}: TlsFiles): ConnectionOptions {
+function tlsOptions(
+  mode: TlsMode,
+  {rootCertificates, certificate, key, passphrase, revoked}: TlsFiles,
+): ConnectionOptions {
   // libpq verifies in every mode whose root certificates exist, and with `prefer` continues without TLS.
   const verifies = rootCertificates !== undefined;
   return {
@@ -60,7 +66,8 @@ function tlsOptions(mode: TlsMode, {rootCertificates, certificate, key, revoked}
     ...(mode === 'verify-full' ? {} : {checkServerIdentity: () => undefined}),
     ...(verifies && rootCertificates !== 'system' ? {ca: rootCertificates} : {}),
     ...(certificate === undefined || key === undefined ? {} : {cert: certificate, key}),
-    ...(verifies && revoked !== undefined ? {crl: revoked} : {}),
+    ...(passphrase === undefined ? {} : {passphrase}),
+    ...(verifies && revoked.length > 0 ? {crl: [...revoked]} : {}),
   };
 }
 

@@ -52,6 +52,7 @@ async function dump(
     PGPORT: String(endpoint.port),
     ...(endpoint.address === undefined ? {} : {PGHOSTADDR: endpoint.address}),
     ...(password === undefined ? {} : {PGPASSWORD: password}),
+    ...(resolved.secretService?.file === undefined ? {} : {PGSERVICEFILE: resolved.secretService.file}),
     PGAPPNAME: 'bkp pg_dump',
     LC_MESSAGES: 'C',
   };
@@ -71,9 +72,18 @@ async function dump(
 
 function argumentsOf(
   {resolved, lockTimeoutSeconds, without, isTracking}: DumpOptions & {isTracking: boolean},
-  {facts: {encoding}}: Connection,
+  {facts: {encoding, endpoint}}: Connection,
 ): readonly string[] {
-  const conninfo = Object.entries(resolved.forPrograms)
+  const {secretService} = resolved;
+  // A service precedes the variables that name the server.
+  const server = {
+    host: endpoint.host,
+    port: String(endpoint.port),
+    ...(endpoint.address ? {hostaddr: endpoint.address} : {}),
+  };
+  const ofService = secretService === undefined ? {} : {service: secretService.name, ...server};
+  const parameters: Readonly<Record<string, string>> = {...ofService, ...resolved.forPrograms};
+  const conninfo = Object.entries(parameters)
     .map(([name, value]) => `${name}='${value.replaceAll(/['\\]/gu, '\\$&')}'`)
     .join(' ');
   return [
