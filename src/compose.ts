@@ -20,7 +20,7 @@ import type {ExitStatus} from './errors/index.ts';
 import {systemProcesses} from './lib/processes.ts';
 import {withoutVaultSecrets} from './lib/vault-secrets.ts';
 import {statusLine, wrappedNotice} from './lib/wrap.ts';
-import {type Journal, type Operation, openJournal} from './ops/index.ts';
+import {type Journal, type Operation, openJournal, type WaitingWorker} from './ops/index.ts';
 
 export type RealDeps = CommandDeps & {close: () => void};
 
@@ -41,6 +41,7 @@ export async function openRealDeps(
   let journal: Promise<Journal> | undefined;
   let settings: Promise<Settings> | undefined;
   let signal: AbortSignal | undefined;
+  let worker: Promise<WaitingWorker | undefined> | undefined;
   let close = () => {};
 
   const openJournalOnce = async () => {
@@ -110,7 +111,22 @@ export async function openRealDeps(
     },
     keyChain,
     askSecret: async (question) => (await import('./commands/ask-secret.ts')).askSecret(question),
-    startWorker: async (operation) => (await import('./app/workers/launch.ts')).launchWorker(deps, operation),
+    startWorker: async (operation) => {
+      const {launchWorker} = await import('./app/workers/launch.ts');
+      const prepared = worker;
+      worker = undefined;
+      await launchWorker(deps, operation, prepared);
+    },
+    prepareWorker: () => {
+      const prepared = import('./app/workers/launch.ts').then(({prepareWorker}) => prepareWorker(deps));
+      // The operation tries again, and has the error then.
+      prepared.catch(() => {});
+      worker = prepared;
+      return () => {
+        if (worker === prepared) worker = undefined;
+        void prepared.then((waiting) => waiting?.dismiss()).catch(() => {});
+      };
+    },
     tellEnd: (operation) => tellOfEnd(deps, operation),
     startKeeper: (start) => {
       const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js';

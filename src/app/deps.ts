@@ -53,6 +53,12 @@ export interface Deps {
   /** Starts the process that runs a queued operation, and does not wait for it. */
   startWorker(operation: Operation): Promise<void>;
   /**
+   * Called before a statement is checked that will start an operation: its process can start meanwhile. Absent in most
+   * tests.
+   * @returns what ends that process if there is no operation
+   */
+  prepareWorker?(): () => void;
+  /**
    * Sends the notifications of an operation that has ended without a worker, in a process of its own; absent in most
    * tests.
    */

@@ -17,5 +17,7 @@ export {
 } from './worker/heartbeat.ts';
 export {runAtLowPriority} from './worker/low-priority.ts';
 export {type OperationEvent, type RunOptions, runOperation, type SignalSource} from './worker/run-operation.ts';
-export {type DetachedOptions, inputFile, type SpawnOptions, spawnWorker, startDetached} from './worker/spawn-worker.ts';
+export {type SpawnOptions, spawnWorker} from './worker/spawn-worker.ts';
 export {watchForStandstill} from './worker/standstill.ts';
+export {type DetachedOptions, startDetached} from './worker/start-detached.ts';
+export {awaitInput, WaitingWorker} from './worker/waiting-worker.ts';

@@ -32,7 +32,7 @@ export {
   type SlotName,
   type Wrapped,
 } from './keys/secret.ts';
-export {type OpenedSlot, parseOpenedSlots} from './keys/slot.ts';
+export {type OpenedSlot, openedSlots} from './keys/slot.ts';
 export {
   isWithoutKeys,
   opensSlot,

@@ -27,6 +27,30 @@ export async function execute(
       next: 'bkp config set backup.enabled true',
     });
   }
+  const dismissWorker = kindsOfWork.has(statement.kind) ? deps.prepareWorker?.() : undefined;
+  try {
+    return await run(deps, statement, options);
+  } finally {
+    dismissWorker?.();
+  }
+}
+
+/** These start an operation, unless they are refused. */
+const kindsOfWork: ReadonlySet<Statement['kind']> = new Set([
+  'backup',
+  'restore',
+  'verify',
+  'copy',
+  'backup-database',
+  'restore-database',
+  'verify-database',
+]);
+
+async function run(
+  deps: Deps,
+  statement: Exclude<Statement, {kind: 'select'}>,
+  options: ExecuteOptions,
+): Promise<StatementResult> {
   switch (statement.kind) {
     case 'create-collection':
       return createStatement(deps, statement);

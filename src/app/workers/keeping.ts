@@ -68,8 +68,9 @@ export async function keep(port: MessagePort, start: KeeperStart, context: Keepe
   // Not in the work's thread, which one call of SQLite may block.
   const {niceness} = start;
   if (niceness !== undefined) {
-    const leftMs = Math.max(0, fullSpeedMs - process.uptime() * 1_000);
-    setTimeout(() => runAtLowPriority(niceness), leftMs).unref();
+    const {state} = operation;
+    const workedMs = state.name === 'running' ? (nowMicros() - state.startedAtMicros) / 1_000 : 0;
+    setTimeout(() => runAtLowPriority(niceness), Math.max(0, fullSpeedMs - workedMs)).unref();
   }
 
   const carryOut = async (call: KeeperCall): Promise<RowState | undefined> => {

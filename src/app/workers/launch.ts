@@ -1,8 +1,9 @@
+import {statSync} from 'node:fs';
 import {type Settings, storeText} from '../../config/index.ts';
-import {isUrgentKind, type Operation, spawnWorker} from '../../ops/index.ts';
+import {isUrgentKind, type Operation, spawnWorker, WaitingWorker} from '../../ops/index.ts';
 import type {Deps} from '../deps.ts';
-import {requireOrder, type WorkOrder} from '../orders/work-order.ts';
 import {notifyVariable} from './notify-variables.ts';
+import {workerInput} from './worker-input.ts';
 
 /**
  * glibc returns freed blocks of 128 KiB to the system, and a chunk is about that large: each new chunk then
@@ -18,49 +19,60 @@ const keepFreedMemory = {
   MALLOC_ARENA_MAX: '2',
 };
 
-/** Starts the detached process that carries out the operation, and does not wait until it is up. */
+type WorkerDeps = Pick<Deps, 'journal' | 'env' | 'home' | 'entryFile' | 'settings' | 'keyChain'>;
+
+/**
+ * Starts a worker that waits for its operation, so that Node and bkp load while the statement is still being checked.
+ * @returns undefined where no operation ran yet: a statement that is refused there leaves nothing behind
+ */
+export async function prepareWorker(deps: WorkerDeps): Promise<WaitingWorker | undefined> {
+  return statSync(deps.home.logsDir, {throwIfNoEntry: false}) === undefined ? undefined : startWaiting(deps);
+}
+
+/**
+ * Starts the detached process that carries out the operation, and does not wait until it is up.
+ * @param prepared a worker that waits already; if that could not be started, another attempt says why
+ */
 export async function launchWorker(
-  deps: Pick<Deps, 'journal' | 'env' | 'home' | 'entryFile' | 'settings' | 'keyChain'>,
+  deps: WorkerDeps,
   operation: Operation,
+  prepared?: Promise<WaitingWorker | undefined>,
 ): Promise<void> {
-  const settings = await deps.settings();
-  const {objectStore, sourcePassword, sourceToken} = settings;
-  const slots = slotsFor(deps.keyChain);
+  const {niceness} = await deps.settings();
+  const {number, kind} = operation;
   await spawnWorker({
     journal: await deps.journal(),
     operation,
-    entry: deps.entryFile,
-    args: [
-      'worker',
-      String(operation.number),
-      ...(isUrgentKind(operation.kind) ? [] : lowPriority(settings)),
-      ...(slots === undefined ? [] : ['--keys']),
-    ],
-    input: slots,
+    worker: async () => (await prepared?.catch(() => undefined)) ?? (await startWaiting(deps)),
+    input: workerInput({
+      number,
+      niceness: niceness === 0 || isUrgentKind(kind) ? undefined : niceness,
+      slots: Object.fromEntries(deps.keyChain?.slots ?? []),
+    }),
+  });
+}
+
+async function startWaiting({settings, env, home, entryFile}: WorkerDeps): Promise<WaitingWorker> {
+  const known = await settings();
+  const {objectStore, sourcePassword, sourceToken} = known;
+  return WaitingWorker.start({
+    entry: entryFile,
+    args: ['worker', '--log'],
     env: {
       ...keepFreedMemory,
-      ...deps.env,
-      BKP_HOME: deps.home.dir,
-      UV_THREADPOOL_SIZE: String(poolThreads(requireOrder(operation))),
+      ...env,
+      BKP_HOME: home.dir,
+      UV_THREADPOOL_SIZE: String(poolThreads(known)),
       // The keys that applied when the statement was given; only processes of this user can read an environment.
       ...(objectStore === undefined ? {} : {BKP_STORE: storeText(objectStore)}),
       ...(sourcePassword === undefined ? {} : {BKP_SOURCE_PASSWORD: sourcePassword}),
       ...(sourceToken === undefined ? {} : {BKP_SOURCE_TOKEN: sourceToken}),
-      ...notifyVariable(settings),
+      ...notifyVariable(known),
     },
-    cwd: deps.home.dir,
+    cwd: home.dir,
+    logsDir: home.logsDir,
   });
 }
 
-const lowPriority = ({niceness}: Settings) => (niceness === 0 ? [] : ['--niceness', String(niceness)]);
-
 /** Node's default is 4. VERIFY decodes in this pool, and one thread is left for files. */
-function poolThreads({place}: WorkOrder): number {
-  return Math.max(4, place.compressionThreads + 1);
-}
-
-/** What opens the encrypted vaults of this process, as JSON; undefined if there are none. */
-function slotsFor(keyChain: Deps['keyChain']): string | undefined {
-  if (keyChain === undefined || keyChain.slots.size === 0) return undefined;
-  return JSON.stringify(Object.fromEntries(keyChain.slots));
-}
+const poolThreads = ({compressionThreads}: Settings) => Math.max(4, compressionThreads + 1);

@@ -1,14 +1,14 @@
-import {closeSync, readFileSync} from 'node:fs';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {Command} from 'commander';
 import {Keeper} from '../../app/keeper/keeper.ts';
 import {carryOut} from '../../app/orders/carry-out.ts';
 import {cleanAfter} from '../../app/orders/clean-after.ts';
 import {type Notifier, notifierOf} from '../../app/workers/notifier.ts';
-import {asPlain, renderError} from '../../errors/index.ts';
+import {parseWorkerInput, type WorkerInput} from '../../app/workers/worker-input.ts';
+import {asPlain, BkpError, renderError} from '../../errors/index.ts';
 import {systemProcesses} from '../../lib/processes.ts';
 import {
-  inputFile,
+  awaitInput,
   type Operation,
   type OperationNumber,
   openLog,
@@ -17,46 +17,45 @@ import {
   type WorkContext,
 } from '../../ops/index.ts';
 import {renderOperationLine} from '../../ui/index.ts';
-import {parseOpenedSlots} from '../../vault/index.ts';
 import type {CommandDeps} from '../deps.ts';
 
 export type WorkerOptions = {
-  number: OperationNumber;
-  /** How low the priority of a longer operation is: 1 to 19. Absent: normal. */
-  niceness?: number | undefined;
+  /** Absent: the process that started this one passes it. */
+  number?: OperationNumber | undefined;
+  /** The file of the log while no operation is known. */
+  log?: string | undefined;
   /** The worker is dead and the journal records that: only send the notifications. */
   tellEnd?: boolean;
   /** The same, after this process has ended and its leftovers are removed. */
   cleanUpAfter?: number | undefined;
-  /** What opens the vaults arrives in a pipe. */
-  keys?: boolean;
 };
 
-type Given = {tellEnd: boolean; niceness?: string; cleanUpAfter?: string; keys: boolean};
+type Given = {log?: string; tellEnd: boolean; cleanUpAfter?: string};
 
 /** Hidden: the command of a detached process. It prints nothing; journal and log file have everything. */
 export function command(deps: CommandDeps, run = runWorker): Command {
   return new Command('worker')
     .description('Run one queued operation; bkp starts this automatically.')
-    .argument('<number>', 'number of the operation')
-    .option('--niceness <1-19>', 'run at this priority when it takes longer')
+    .argument('[number]', 'number of the operation')
+    .option('--log <file>', 'wait until file 3 says which operation; without one, remove this file')
     .option('--tell-end', 'it has ended: only send its notifications', false)
     .option('--clean-up-after <pid>', 'it was cancelled: wait for the end of its process, and remove what that left')
-    .option('--keys', 'read what opens encrypted vaults from file 3', false)
-    .action((number: string, {tellEnd, niceness, cleanUpAfter, keys}: Given) =>
+    .action((number: string | undefined, {log, tellEnd, cleanUpAfter}: Given) =>
       run(deps, {
-        number: Number(number) as OperationNumber,
+        number: number === undefined ? undefined : (Number(number) as OperationNumber),
+        log,
         tellEnd,
-        ...(keys ? {keys} : {}),
-        niceness: niceness === undefined ? undefined : Number(niceness),
         cleanUpAfter: cleanUpAfter === undefined ? undefined : Number(cleanUpAfter),
       }),
     );
 }
 
 export async function runWorker(deps: CommandDeps, options: WorkerOptions): Promise<void> {
-  const {number, niceness, tellEnd, cleanUpAfter, keys} = options;
-  if (keys) takeKeys(deps);
+  const {tellEnd, cleanUpAfter} = options;
+  const given = inputOf(options, deps.nowMicros() / 1000);
+  if (given === undefined) return;
+  const {number, niceness, slots} = given;
+  for (const [vault, slot] of Object.entries(slots)) deps.keyChain?.slots.set(vault, slot);
   const notifier = notifierOf(deps, (operation) => renderOperationLine(operation, 'json'));
   if (cleanUpAfter !== undefined) await untilGone(cleanUpAfter);
   const journal = await deps.journal();
@@ -82,11 +81,16 @@ export async function runWorker(deps: CommandDeps, options: WorkerOptions): Prom
   deps.exitWith(await runOperation({journal, number, work, signals: process, nowMicros, ...beating, ...notifier}));
 }
 
-/** The pipe is closed at once: no child of this process gets it. */
-function takeKeys({keyChain}: CommandDeps): void {
-  const slots = parseOpenedSlots(readFileSync(inputFile, 'utf8'));
-  closeSync(inputFile);
-  for (const [vault, slot] of Object.entries(slots)) keyChain?.slots.set(vault, slot);
+/** @returns undefined if there is nothing to do */
+function inputOf({number, log}: WorkerOptions, nowMs: number): WorkerInput | undefined {
+  if (number !== undefined) return {number, slots: {}};
+  if (log === undefined) throw new BkpError('USAGE', 'no operation is named', {next: 'bkp operation list'});
+  const text = awaitInput(log, nowMs);
+  if (text === undefined) return undefined;
+  const input = parseWorkerInput(text);
+  // What ps shows.
+  process.title = `bkp worker ${input.number}`;
+  return input;
 }
 
 /**

@@ -65,9 +65,8 @@ const openedSchema = v.object({
 });
 export type OpenedSlot = v.InferOutput<typeof openedSchema>;
 
-/** @returns opened slots by their vaults, as another process passed them as JSON; throws if it is something else */
-export const parseOpenedSlots = (json: string): Record<string, OpenedSlot> =>
-  parsedJson(v.record(v.string(), openedSchema), json, (why) => new Error(why));
+/** Opened slots by their vaults, as one process passes them to another. */
+export const openedSlots = v.record(v.string(), openedSchema);
 
 export const slotsPrefix = `${keysPrefix}slots/`;
 

@@ -1,9 +1,12 @@
 import {existsSync} from 'node:fs';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {systemProcesses} from '../../../src/lib/processes.ts';
-import {type OperationNumber, openJournal, runOperation, type Work} from '../../../src/ops/index.ts';
+import {awaitInput, type OperationNumber, openJournal, runOperation, type Work} from '../../../src/ops/index.ts';
 
-const [file = '', logsDir = '', number, what = ''] = process.argv.slice(2);
+const [file = '', logsDir = '', what = '', logFile = ''] = process.argv.slice(2);
+console.log(`loaded, with ${what}`);
+const number = awaitInput(logFile, Date.now());
+if (number === undefined) process.exit();
 const nowMicros = () => Date.now() * 1000;
 const journal = openJournal({file, logsDir, nowMicros, processes: systemProcesses});
 

@@ -2,6 +2,7 @@ import {spawn} from 'node:child_process';
 import {once} from 'node:events';
 import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
+import type {Writable} from 'node:stream';
 import {afterEach, beforeEach, expect, test} from 'vitest';
 import type {Fate, Machine, Processes, ProcessIdentity} from '../../../src/lib/processes.ts';
 import type {Journal, Operation} from '../../../src/ops/index.ts';
@@ -50,9 +51,10 @@ test('after kill -9 of a worker the next reap ends its operation as ABORTED', as
   const journal = home.open();
   const {number} = await journal.create(newOperation());
   const script = join(import.meta.dirname, '..', 'children', 'worker.ts');
-  const worker = spawn(process.execPath, [script, home.file, home.logsDir, String(number), 'forever'], {
-    stdio: 'inherit',
+  const worker = spawn(process.execPath, [script, home.file, home.logsDir, 'forever'], {
+    stdio: ['inherit', 'inherit', 'inherit', 'pipe'],
   });
+  (worker.stdio[3] as Writable).end(String(number));
   await expect.poll(async () => (await journal.get(number)).progress.phase).toBe('Forever');
   expect(await journal.reap()).toEqual([]);
 
