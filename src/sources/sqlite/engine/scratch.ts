@@ -10,7 +10,7 @@ export type ScratchFacts = {
 
 /**
  * Creates the table in memory, empty: a statement that fails here would fail in a restore (an application's own
- * function or collation in the schema). An index on each column shows its collation, which no pragma reports.
+ * function or collation in the schema). An index on all columns shows their collations, which no pragma reports.
  */
 export function tryInScratch(
   table: string,
@@ -25,12 +25,11 @@ export function tryInScratch(
     for (const index of indexes) db.prepare(index.sql).run();
     // Compiles every CHECK, generated column and index expression.
     db.prepare(`INSERT INTO main.${quoteName(table)} DEFAULT VALUES`);
-    const collationOf = db.prepare(`SELECT coll FROM pragma_index_xinfo('_bkp_scratch', 'main') WHERE key = 1`);
-    for (const column of columns) {
-      db.exec(`CREATE INDEX main._bkp_scratch ON ${quoteName(table)}(${quoteName(column)})`);
-      collations.set(column, String(collationOf.get()?.coll));
-      db.exec('DROP INDEX main._bkp_scratch');
-    }
+    db.exec(`CREATE INDEX main._bkp_scratch ON ${quoteName(table)} (${columns.map(quoteName).join(', ')})`);
+    const terms = db.prepare(
+      `SELECT coll FROM pragma_index_xinfo('_bkp_scratch', 'main') WHERE key = 1 ORDER BY seqno`,
+    );
+    for (const [at, {coll}] of terms.all().entries()) collations.set(columns[at]!, String(coll));
     return {collations};
   } catch (error) {
     return {refusal: (error as Error).message, collations};
