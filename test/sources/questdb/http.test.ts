@@ -36,6 +36,20 @@ describe('a request to the server', () => {
     await expect(http.ask('SELECT 1')).rejects.toMatchObject({...unavailable, cause: expect.any(Error)});
   });
 
+  test('whose answer does not end is cut off before it fills the memory', async () => {
+    const mebibyte = Buffer.alloc(1024 * 1024, ' ');
+    let sent = 0;
+    const http = await serverThat((_, response) => {
+      const more = () => response.write(mebibyte, () => void (sent++, response.destroyed || more()));
+      more();
+    });
+    await expect(http.ask('SELECT 1')).rejects.toMatchObject({
+      message: expect.stringContaining('is not QuestDB'),
+      cause: 'it sends more than 268435456 bytes',
+    });
+    expect(sent).toBeLessThan(512);
+  });
+
   test('follows no redirect', async () => {
     const seen: (string | undefined)[] = [];
     const http = await serverThat((request, response) => {

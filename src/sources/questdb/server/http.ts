@@ -26,6 +26,9 @@ export const mayWrite =
 /** For every statement except CHECKPOINT CREATE: they only read what the server has in memory. */
 const timeoutMs = 30_000;
 
+/** A list of 100,000 tables is 30 MB. Whatever sends more is not QuestDB, and must not fill the memory. */
+const mostBytes = 256 * 1024 * 1024;
+
 /** One QuestDB server behind its REST interface, `GET /exec`. */
 export class QuestDbHttp {
   /** Without a user and a password. */
@@ -82,10 +85,7 @@ export class QuestDbHttp {
         next: mayWrite,
       });
     }
-    throw new BkpError('SOURCE_UNAVAILABLE', `the server at ${this.url} is not QuestDB`, {
-      cause: `HTTP ${status}: ${body.slice(0, 200)}`,
-      next: 'set http= of the source to the address of its web console',
-    });
+    throw this.#isNot(`HTTP ${status}: ${body.slice(0, 200)}`);
   }
 
   /** Without following redirects, which could carry the credentials to another server. */
@@ -97,11 +97,24 @@ export class QuestDbHttp {
       const request = clientOf(url).get(url, {headers: this.#headers, agent: false, signal});
       const [response] = (await once(request, 'response', {signal})) as [IncomingMessage];
       const parts: Buffer[] = [];
-      for await (const part of response) parts.push(part as Buffer);
+      let bytes = 0;
+      for await (const part of response as AsyncIterable<Buffer>) {
+        bytes += part.length;
+        if (bytes > mostBytes) throw this.#isNot(`it sends more than ${mostBytes} bytes`);
+        parts.push(part);
+      }
       return {status: response.statusCode ?? 0, body: Buffer.concat(parts).toString('utf8')};
     } catch (error) {
+      if (error instanceof BkpError) throw error;
       throw this.#unreachable(late.aborted ? `no answer within ${limitMs / 1000} s` : error);
     }
+  }
+
+  #isNot(cause: string): BkpError {
+    return new BkpError('SOURCE_UNAVAILABLE', `the server at ${this.url} is not QuestDB`, {
+      cause,
+      next: 'set http= of the source to the address of its web console',
+    });
   }
 
   #unreachable(cause: unknown): BkpError {

@@ -1,25 +1,39 @@
-import {stat} from 'node:fs/promises';
+import {readdir, stat} from 'node:fs/promises';
 import {dirname, join} from 'node:path';
+import {isAbsent, unreadable} from '../format/bytes.ts';
 import {readTransactionLog} from '../format/transaction-log.ts';
-import type {QuestDbHttp} from './http.ts';
+import type {QuestDbHttp, Row} from './http.ts';
 
 /**
  * Checks without a checkpoint whether a root belongs to the server. Only the negative result is certain: a copy of a
- * root cannot be distinguished from the root itself until one of the two is written to.
+ * root cannot be distinguished from the root itself until one of the two is written to. It sends at most
+ * four requests, however many tables there are.
  * @returns why the root does not belong to the server; undefined when nothing contradicts it
  */
 export async function whyNotOwnRoot(http: QuestDbHttp, root: string): Promise<string | undefined> {
   const own = await pathOfOwnRoot(http);
   if (own !== undefined && (await isOther(own, root))) return `the server's own root is ${own}`;
-  const tables = await http.rows('SELECT directoryName, table_name AS name FROM tables()');
-  for (const {directoryName, name} of tables) {
-    // Asked again, because the table may have been dropped or created a moment ago.
-    const isThere = await exists(join(root, 'db', String(directoryName)));
-    if (!isThere && (await isStillThere(http, String(name)))) {
-      return `the server has a table ${name}, and the root has no db/${directoryName}`;
-    }
+  const tables = await http.rows(listTables);
+  const lacking = await absentIn(root, tables);
+  // Asked again, once for all of them, because they may have been dropped or created a moment ago.
+  const still = lacking.length === 0 ? [] : await absentIn(root, await http.rows(listTables));
+  const [stranger] = still.filter((table) => lacking.some(({directoryName}) => directoryName === table.directoryName));
+  if (stranger !== undefined) {
+    return `the server has a table ${stranger.name}, and the root has no db/${stranger.directoryName}`;
   }
   return whyOtherTransactions(http, root, new Map(tables.map((table) => [table.name, String(table.directoryName)])));
+}
+
+const listTables = 'SELECT directoryName, table_name AS name FROM tables()';
+
+async function absentIn(root: string, tables: readonly Row[]): Promise<readonly Row[]> {
+  const db = join(root, 'db');
+  const names = await readdir(db).catch((error: unknown) => {
+    if (isAbsent(error)) return [];
+    throw unreadable(error, db);
+  });
+  const folders = new Set(names);
+  return tables.filter(({directoryName}) => !folders.has(String(directoryName)));
 }
 
 /** The sequencer only counts upwards, so the server's number is between those of two reads of the root's log. */
@@ -62,15 +76,4 @@ export async function pathOfOwnRoot(http: QuestDbHttp): Promise<string | undefin
 async function isOther(own: string, root: string): Promise<boolean> {
   const [one, other] = await Promise.all([own, root].map((path) => stat(join(path, 'db')).catch(() => undefined)));
   return one !== undefined && other !== undefined && (one.ino !== other.ino || one.dev !== other.dev);
-}
-
-const exists = (path: string) =>
-  stat(path).then(
-    () => true,
-    () => false,
-  );
-
-async function isStillThere(http: QuestDbHttp, name: string): Promise<boolean> {
-  const quoted = name.replaceAll("'", "''");
-  return (await http.rows(`SELECT table_name FROM tables() WHERE table_name = '${quoted}'`)).length > 0;
 }
