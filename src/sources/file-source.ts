@@ -122,7 +122,10 @@ export type FileCheck = {
 
 /** A database at one point in time. Callers must call `release()`, also after an error. */
 export interface Frozen {
-  /** Microseconds since 1970: everything committed before is included. */
+  /**
+   * Microseconds since 1970: nothing that was committed later is included. What was committed in the moment before it,
+   * while the point in time was being fixed, may be missing.
+   */
   readonly takenAtMicros: number;
   /** What a restore needs to know: product, its version, tables with their numbers of rows. Complete after `files`. */
   readonly facts: DatabaseMoment;

@@ -15,7 +15,7 @@ export async function copyDatabase(
   source: FileSource,
   root: string,
   tables?: readonly string[],
-): Promise<Frozen['facts']> {
+): Promise<Frozen['facts'] & Pick<Frozen, 'takenAtMicros'>> {
   const frozen = await source.freeze(freezeOptions);
   try {
     const target = openQuestDbTarget({root, ...(tables === undefined ? {} : {tables})});
@@ -23,7 +23,7 @@ export async function copyDatabase(
     for await (const file of frozen.files()) await target.write(file, frozen.read(file));
     await frozen.confirm();
     await target.publish({signal: new AbortController().signal});
-    return frozen.facts;
+    return {...frozen.facts, takenAtMicros: frozen.takenAtMicros};
   } finally {
     await frozen.release();
   }

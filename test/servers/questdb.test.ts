@@ -6,7 +6,7 @@ import {join} from 'node:path';
 import {setTimeout as pause} from 'node:timers/promises';
 import {afterAll, afterEach, beforeAll, describe, expect, test} from 'vitest';
 import type {CheckpointSource} from '../../src/sources/index.ts';
-import {openQuestDbSource} from '../../src/sources/questdb/index.ts';
+import {openQuestDbSource, openQuestDbTarget} from '../../src/sources/questdb/index.ts';
 import {settleMicros} from '../../src/sources/questdb/listing/stamp.ts';
 import {copyDatabase, freezeOptions, hashOf} from './questdb-copy.ts';
 import {QuestDbServer} from './questdb-server.ts';
@@ -120,6 +120,59 @@ describe('a copy while rows are written', () => {
       expect([1200, 1140, 1080, 1020]).toContain(rows);
       await copy.remove();
     }
+  });
+
+  test('has nothing that was committed after its time, in any of many tables', async () => {
+    const many = Array.from({length: 40}, (_, n) => `many_${n}`);
+    for (const table of many) {
+      await server.sql(`CREATE TABLE ${table} (ts TIMESTAMP, at TIMESTAMP) TIMESTAMP(ts) PARTITION BY DAY WAL`);
+    }
+    let isStopped = false;
+    // Some tables are the last ones that a checkpoint copies. `now()` is read before the commit.
+    const written = [0, 13, 26, 39];
+    const writing = written.map(async (n) => {
+      while (!isStopped) await server.sql(`INSERT INTO many_${n} SELECT now(), now()`);
+    });
+    const root = emptyRoot();
+    let takenAtMicros: number;
+    try {
+      await pause(300);
+      takenAtMicros = (await copyDatabase(source, root)).takenAtMicros;
+    } finally {
+      isStopped = true;
+      await Promise.all(writing);
+    }
+    const copy = await startRestored(root);
+    for (const n of written) {
+      const [[newest]] = (await copy.sql(`SELECT max(at)::LONG FROM many_${n}`)) as [[number]];
+      expect(newest, `many_${n}`).toBeLessThanOrEqual(takenAtMicros);
+    }
+  });
+
+  test('ends before a RENAME of a table without WAL, which the server lets wait', async () => {
+    await server.sql('CREATE TABLE named (ts TIMESTAMP, n LONG) TIMESTAMP(ts) PARTITION BY DAY BYPASS WAL');
+    await server.sql("INSERT INTO named VALUES ('2024-01-01', 7)");
+    const frozen = await source.freeze(freezeOptions);
+    let isRenamed = false;
+    const renaming = server.sql('RENAME TABLE named TO renamed').then(() => {
+      isRenamed = true;
+    });
+    const root = emptyRoot();
+    try {
+      await pause(1000);
+      const target = openQuestDbTarget({root});
+      await target.prepare(frozen.facts);
+      for await (const file of frozen.files()) await target.write(file, frozen.read(file));
+      await frozen.confirm();
+      await target.publish({signal: freezeOptions.signal});
+      expect(isRenamed).toBe(false);
+    } finally {
+      await frozen.release();
+    }
+    await renaming;
+    expect(await server.sql('SELECT n FROM renamed')).toEqual([[7]]);
+    const copy = await startRestored(root);
+    expect(await copy.sql('SELECT n FROM named')).toEqual([[7]]);
   });
 
   test('does not skip a changed file because of its stamp', async () => {

@@ -18,6 +18,10 @@ export class ExecStandIn {
   /** The root and the tables that it reports. */
   ownRoot = '/srv/questdb';
   tables: {name: string; directoryName: string; sequencerTxn?: number}[] = [];
+  /** Whether its checkpoints appear in the recorded root. */
+  writesCheckpoint = true;
+  /** How long CREATE takes after the checkpoint was written: the sync of the machine. */
+  syncMs = 0;
   /** Carries out CREATE, then cuts the connection instead of replying. */
   cutsCreate = false;
   readonly statements: string[] = [];
@@ -45,7 +49,9 @@ export class ExecStandIn {
         return;
       }
       const answer = this.#answer(query);
-      send('error' in answer ? 400 : 200, {query, ...answer});
+      const reply = () => send('error' in answer ? 400 : 200, {query, ...answer});
+      if (query === 'CHECKPOINT CREATE') setTimeout(reply, this.syncMs);
+      else reply();
     });
   }
 
@@ -103,6 +109,7 @@ export class ExecStandIn {
 
   #create(): void {
     this.held = Date.now() * 1000;
+    if (!this.writesCheckpoint) return;
     mkdirSync(join(this.#root, '.checkpoint/db'), {recursive: true});
     const now = new Date();
     utimesSync(join(this.#root, '.checkpoint/db/_checkpoint_meta.d'), now, now);

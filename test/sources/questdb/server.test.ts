@@ -1,4 +1,4 @@
-import {mkdirSync, readFileSync, writeFileSync} from 'node:fs';
+import {mkdirSync, readFileSync, utimesSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {describe, expect, test} from 'vitest';
 import type {CheckpointSource} from '../../../src/sources/index.ts';
@@ -138,5 +138,27 @@ describe('a server', () => {
     expect(await complaints(home(1))).toEqual([expect.stringContaining('a table orders')]);
     server.tables = [{name: 'trades', directoryName: 'trades~4', sequencerTxn: 1_000_000}];
     expect(await complaints(home(1))).toEqual([expect.stringContaining('table trades has 1000000 transactions')]);
+  });
+
+  test('with many tables is asked four times at most', async () => {
+    server.tables = Array.from({length: 50}, (_, n) => ({name: `t${n}`, directoryName: `t${n}~${n}`}));
+    for (const {directoryName} of server.tables.slice(1)) mkdirSync(join(root, 'db', directoryName));
+    expect(await complaints(home(1))).toEqual([expect.stringContaining('a table t0, and the root has no db/t0~0')]);
+    const asked = server.statements.filter((statement) => statement.includes('tables()'));
+    expect(asked).toHaveLength(2);
+  });
+
+  test('of a root that has the checkpoint of another server is refused', async () => {
+    server.writesCheckpoint = false;
+    for (const seconds of [-60, 60]) {
+      const at = new Date(Date.now() + seconds * 1000);
+      utimesSync(join(root, '.checkpoint/db/_checkpoint_meta.d'), at, at);
+      await expect(home(1).freeze(options('dbbackup/1'))).rejects.toMatchObject({
+        code: 'SOURCE_UNAVAILABLE',
+        message: expect.stringContaining('is not the root of the QuestDB'),
+        cause: expect.stringMatching(/the checkpoint in .* is of 20\d\d-.*Z, and the server created one from 20/),
+      });
+      expect(server.held).toBeUndefined();
+    }
   });
 });

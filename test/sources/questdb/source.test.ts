@@ -98,6 +98,17 @@ function writeRegistry(name: string, folder: string): void {
   writeFileSync(join(root, 'db/tables.d.3'), entry);
 }
 
+test('the time of a backup is after the checkpoint was written, and before the machine was synced', async () => {
+  server.syncMs = 400;
+  await withFrozen(async ({takenAtMicros}) => {
+    const writtenMicros = statSync(join(root, '.checkpoint/db/_checkpoint_meta.d')).mtimeMs * 1000;
+    expect(takenAtMicros).toBeGreaterThan(writtenMicros);
+    // Elsewhere, the clock of the file system may be another one.
+    if (await recordsMappedWrites(root)) expect(takenAtMicros).toBeLessThan(writtenMicros + 200_000);
+    else expect(takenAtMicros).toBeGreaterThan(writtenMicros + 350_000);
+  });
+});
+
 describe('the files of a recorded root', () => {
   test('are the recorded files, truncated to what the rows need, sorted by path', async () => {
     await withFrozen(async (frozen) => {

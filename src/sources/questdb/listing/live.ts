@@ -1,6 +1,7 @@
 import {readdir, stat} from 'node:fs/promises';
 import {join} from 'node:path';
 import {BkpError} from '../../../errors/index.ts';
+import {microsText} from '../../../lib/time.ts';
 import type {FreezeOptions} from '../../file-source.ts';
 import {isAbsent, readControlFile, unreadable} from '../format/bytes.ts';
 import {readTable, readView, type TableState} from '../format/table.ts';
@@ -15,7 +16,7 @@ import {type Listing, listFolder, missingFile} from './list-file.ts';
 import type {ListedFile} from './listed-file.ts';
 import {Moment} from './moment.ts';
 import {databaseFacts, listBeside} from './root-files.ts';
-import {bootId, recordsMappedWrites, settled, settleMicros, stamper} from './stamp.ts';
+import {bootId, recordsMappedWrites, settled, settleMicros, stamper, tickMicros} from './stamp.ts';
 import {listTable} from './table-files.ts';
 import {Turns} from './turns.ts';
 
@@ -35,7 +36,7 @@ export async function freezeLive(
   const checkpoint = await Checkpoint.create(http, root, {hold, notice, processes});
   try {
     signal.throwIfAborted();
-    await requireOwnRoot(http, root, checkpoint.startedAtMicros);
+    const writtenMicros = await requireOwnRoot(http, root, checkpoint);
     const tables = await readCheckpointTables(root);
     const db = join(root, 'db');
     const forgotten = await forgottenTables(http, db, tables);
@@ -53,7 +54,7 @@ export async function freezeLive(
     const kept = new KeptRows(listing, tables, {leastSplitBytes: await leastSplitBytes(http), recordsWrites: certain});
     return new Moment({
       root,
-      takenAtMicros: checkpoint.startedAtMicros,
+      takenAtMicros: momentOf(checkpoint, certain ? writtenMicros : undefined),
       facts: databaseFacts(version, tables),
       leftOut: () => [...forgotten, ...leftOut.sentences()],
       list: () => listMoment(listing, tables, kept),
@@ -118,20 +119,46 @@ function readFrozenTable(root: string, folder: string): TableState {
 }
 
 /**
- * The root belongs to the server if the checkpoint appears in it. Paths do not show it: they differ inside a container.
+ * The root belongs to the server if the checkpoint appears in it, written while the server created it: another root
+ * may have the checkpoint of its own server, or a copy of one. Paths do not show it, because they differ inside a
+ * container.
+ * @returns when the last file of the checkpoint was written, by the clock of the file system
  * @throws BkpError `SOURCE_UNAVAILABLE`
  */
-async function requireOwnRoot(http: QuestDbHttp, root: string, startedAtMicros: number): Promise<void> {
+async function requireOwnRoot(
+  http: QuestDbHttp,
+  root: string,
+  {startedAtMicros, createdByMicros}: Checkpoint,
+): Promise<number> {
   const path = join(root, checkpointFolder, '_checkpoint_meta.d');
   const found = await stat(path, {bigint: true}).catch((error: unknown) => {
     if (isAbsent(error)) return undefined;
     throw unreadable(error, path);
   });
-  if (found !== undefined && found.mtimeNs >= BigInt(startedAtMicros - settleMicros) * 1000n) return;
+  if (found !== undefined) {
+    const writtenMicros = Number(found.mtimeNs / 1000n);
+    const isNew = writtenMicros >= startedAtMicros - settleMicros && writtenMicros <= createdByMicros + settleMicros;
+    if (isNew) return writtenMicros;
+  }
+  const seen =
+    found === undefined
+      ? `the checkpoint that it created did not appear in ${join(root, checkpointFolder)}`
+      : `the checkpoint in ${join(root, checkpointFolder)} is of ${microsText(Number(found.mtimeNs / 1000n))}, and ` +
+        `the server created one from ${microsText(startedAtMicros)} to ${microsText(createdByMicros)}`;
   throw new BkpError('SOURCE_UNAVAILABLE', `${root} is not the root of the QuestDB at ${http.url}`, {
-    cause: `${await ownRoot(http)}; the checkpoint that it created did not appear in ${join(root, checkpointFolder)}`,
+    cause: `${await ownRoot(http)}; ${seen}`,
     next: 'set root= of the source to the folder that contains its conf and db',
   });
+}
+
+/**
+ * The server copies the control files of one table after the other, then writes one more file, then syncs the machine,
+ * which may take long. Its clock is the kernel's, which is at most a tick ahead of the times of files.
+ * @param writtenMicros when that file was written; absent: the file system may have another clock
+ * @returns a time after which nothing that was committed is in the checkpoint
+ */
+function momentOf({createdByMicros}: Checkpoint, writtenMicros: number | undefined): number {
+  return writtenMicros === undefined ? createdByMicros : Math.min(createdByMicros, writtenMicros + tickMicros);
 }
 
 /** The server's own root, as a sentence. */

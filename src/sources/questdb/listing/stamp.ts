@@ -15,6 +15,9 @@ const fileSystems: ReadonlySet<number> = new Set([0xef53, 0x58465342, 0x9123683e
  */
 export const settleMicros = 1_000_000;
 
+/** How far the times of files may be behind the clock: up to 15 ms were measured (docs/questdb.md). */
+export const tickMicros = 20_000;
+
 /** The part of a file's status that a stamp is built from. */
 export type FileTimes = {ino: bigint; size: bigint; mtimeNs: bigint; ctimeNs: bigint};
 

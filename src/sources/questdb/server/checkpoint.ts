@@ -13,15 +13,19 @@ const releasePauseMs = 1000;
 
 /** The checkpoint that this process created. */
 export class Checkpoint {
+  /** When the server began to create it, by the server's clock: everything committed before is included. */
   readonly startedAtMicros: number;
+  /** A time after the server had created it, by the server's clock: nothing committed later is included. */
+  readonly createdByMicros: number;
   readonly #http: QuestDbHttp;
   readonly #root: string;
   #isReleased = false;
 
-  private constructor(http: QuestDbHttp, root: string, startedAtMicros: number) {
+  private constructor(http: QuestDbHttp, root: string, times: {startedAtMicros: number; createdByMicros: number}) {
     this.#http = http;
     this.#root = root;
-    this.startedAtMicros = startedAtMicros;
+    this.startedAtMicros = times.startedAtMicros;
+    this.createdByMicros = times.createdByMicros;
   }
 
   /** @throws BkpError `SOURCE_LOCKED` (another process or program holds a checkpoint) | `SOURCE_UNAVAILABLE` */
@@ -53,10 +57,10 @@ export class Checkpoint {
       if (startedAtMicros !== undefined) throw heldByOthers(startedAtMicros, undefined, processes);
       throw refused(http, result.refusal);
     }
-    const {startedAtMicros} = await checkpointStatus(http);
+    const {startedAtMicros, nowMicros} = await checkpointStatus(http);
     if (startedAtMicros === undefined) throw lost('it was released right after it was created');
     await writeHoldNote(root, {...note, startedAtMicros});
-    return new Checkpoint(http, root, startedAtMicros);
+    return new Checkpoint(http, root, {startedAtMicros, createdByMicros: nowMicros});
   }
 
   /** @throws BkpError `SOURCE_UNAVAILABLE` when the checkpoint is not held, or was not held all the time */
