@@ -339,8 +339,13 @@ export interface VaultWriter {
    * @returns `exists` when the key is taken: nothing was committed
    */
   commit(key: Key, manifest: Manifest): Promise<'written' | 'exists'>;
-  /** Puts a small JSON document (a collection's definition) if its key is free. Durable, and read back, as a commit. */
-  putDocument(key: Key, document: JsonValue): Promise<'written' | 'exists'>;
+  /**
+   * Puts a small JSON document (a collection's definition) if its key is free. Durable, and read back, when it
+   * resolves.
+   * @param options.announcedBy key of an empty object that is put before. It stays if the put of the document is not
+   *   known to have succeeded, so that it may still arrive
+   */
+  putDocument(key: Key, document: JsonValue, options?: {announcedBy?: Key | undefined}): Promise<'written' | 'exists'>;
   /** Releases the lease. What was written without a commit is used by the next attempt, or removed by a collector. */
   close(): Promise<void>;
 }
@@ -391,8 +396,9 @@ export interface VaultCollector {
   /**
    * As {@link remove}, for documents that say what no longer counts (a DROP, an UNPIN). In a store that repeats puts
    * they stay for a week, by the store's clock: until then, what they ended may arrive once more.
+   * @param options.inAnyStore also where puts are not repeated: a process that was paused may still carry one out
    */
-  removeEndings(keys: readonly Key[]): Promise<readonly RetainedObject[]>;
+  removeEndings(keys: readonly Key[], options?: {inAnyStore?: boolean}): Promise<readonly RetainedObject[]>;
   plan(options?: {signal?: AbortSignal}): Promise<CollectPlan>;
   /**
    * Merges small packs, if there are many, without reading a manifest: what nothing needs is kept too.

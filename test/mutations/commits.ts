@@ -5,6 +5,7 @@ const check = 'src/vault/write/check-complete.ts';
 const killed = 'test/vault/write/killed.test.ts';
 const paused = 'test/vault/write/paused.test.ts';
 const late = 'test/vault/write/late.test.ts';
+const create = 'test/collections/define/late-create.test.ts';
 const lease = 'test/vault/lease/lease.test.ts';
 const forgotten = 'test/vault/write/forgotten-puts.test.ts';
 
@@ -61,6 +62,20 @@ export const commitMutants: readonly Mutant[] = [
     from: 'if (!isRepeated) this.#finished.push(pending);',
     to: 'void isRepeated; this.#finished.push(pending);',
     killedBy: [late, 'never counts again'],
+  },
+  {
+    name: 'create: its number is not announced',
+    file: 'src/vault/write/writer.ts',
+    from: 'if (announcedBy !== undefined) await store.put(announcedBy, new Uint8Array(), {ifAbsent: true});',
+    to: '',
+    killedBy: [create, 'a CREATE that failed does not replace a later one when its put arrives'],
+  },
+  {
+    name: 'create: it is not seen that another one was faster',
+    file: 'src/collections/define/define.ts',
+    from: 'if ((await readFolder(vault, name)).generation !== generation) throw changedMeanwhile(name);',
+    to: 'void vault;',
+    killedBy: [create, 'a CREATE that was paused before its put fails if another one has made the collection'],
   },
   {
     name: 'commit: an index that the store lost is not written again',

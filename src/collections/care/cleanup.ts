@@ -48,6 +48,8 @@ export async function cleanUp(
     for (const {manifests: promised, ...definitions} of dropped) {
       if (!promised.some((key) => staying.has(key))) await removeDefinitions(collector, definitions);
     }
+    const announcements = dropped.flatMap(({creating}) => creating);
+    await collector.removeEndings(announcements, {inAnyStore: true});
     // Of whole databases in the same store.
     await removeOrphanReports(vault, collector, 'backup/');
     const freedBytes = await freeSpace(tools, collector);

@@ -37,7 +37,7 @@ export async function copyCollection(
     const live = await requireCollection(from, collection);
     const folder = await readFolder(to, collection);
     await requireSameCollection(live.definition, folder, to);
-    await copyDefinition(writer, live.definition, folder, request.storage);
+    await copyDefinition(to, writer, live.definition, folder, request.storage);
     const wanted = request.backup === undefined ? live.backups : [request.backup];
     const report: CopyReport = {backups: 0, mended: 0, logicalBytes: 0, storedBytes: 0};
     const failures = new Map<BackupName, BkpError>();

@@ -1,6 +1,6 @@
 import {BkpError} from '../../errors/index.ts';
 import type {VaultReader, VaultWriter} from '../../vault/index.ts';
-import {lastKnownId, nextGeneration, putDefinition} from '../define/define.ts';
+import {lastKnownId, nextGeneration, putFirstDefinition} from '../define/define.ts';
 import type {Definition, Storage} from '../stored/definition.ts';
 import type {CollectionFolder} from '../stored/folder.ts';
 
@@ -30,6 +30,7 @@ export async function requireSameCollection(
 
 /** Writes the members and settings of the newest definition, unless the target's are the same. */
 export async function copyDefinition(
+  to: VaultReader,
   writer: VaultWriter,
   definition: Definition,
   folder: CollectionFolder,
@@ -44,5 +45,5 @@ export async function copyDefinition(
   const {newest} = folder;
   const meaning = ({members, settings}: Definition) => JSON.stringify([members, settings]);
   if (newest !== undefined && newest.dropped === undefined && meaning(newest) === meaning(copy)) return;
-  await putDefinition(writer, copy);
+  await putFirstDefinition(to, writer, copy, folder);
 }

@@ -1,6 +1,7 @@
 import {newestReadable} from '../../backups/index.ts';
 import {assert, BkpError} from '../../errors/index.ts';
 import {type AlterAction, quoteName, type Setting, tableName} from '../../sql/index.ts';
+import type {Key} from '../../stores/index.ts';
 import type {JsonValue, Vault, VaultReader, VaultWriter} from '../../vault/index.ts';
 import {type CollectionMembers, type Definition, definitionVersion} from '../stored/definition.ts';
 import {
@@ -12,7 +13,7 @@ import {
   requireCollection,
 } from '../stored/folder.ts';
 import {readBackup} from '../stored/manifest.ts';
-import {type BackupName, definitionKey} from '../stored/names.ts';
+import {type BackupName, creatingKey, definitionKey} from '../stored/names.ts';
 import {pinSubject, requireUnpinned} from '../stored/pinned.ts';
 import {applySettings, resetSettings} from './settings.ts';
 
@@ -53,7 +54,7 @@ export async function createCollection(
       members,
       settings,
     };
-    await putDefinition(writer, definition);
+    await putFirstDefinition(tools.vault, writer, definition, folder);
     return {made: true, backups: damage === undefined ? 0 : folder.backups.length};
   });
 }
@@ -173,25 +174,52 @@ async function change<T>(tools: DefineTools, name: string, act: (writer: VaultWr
 
 /**
  * The first generation's number is random: a delayed cleanup of a dropped collection must not remove the
- * definitions of a new collection with the same name.
+ * definitions of a new collection with the same name. It is higher than those of definitions that may still arrive.
  */
-export function nextGeneration({generation}: Pick<CollectionFolder, 'generation'>, {id}: VaultWriter): number {
-  return generation > 0 ? generation + 1 : 1 + Number.parseInt(id.slice(0, 6), 16);
+export function nextGeneration(
+  {generation, announced}: Pick<CollectionFolder, 'generation' | 'announced'>,
+  {id}: VaultWriter,
+): number {
+  const newest = Math.max(generation, ...announced);
+  return newest > 0 ? newest + 1 : 1 + Number.parseInt(id.slice(0, 6), 16);
+}
+
+/**
+ * Puts the definition of a collection that may be new. If it is, its number is announced before: this put may arrive
+ * when another CREATE has made the collection, whose definition then has a higher number.
+ * @param folder as it was when the number was chosen
+ * @throws BkpError `BUSY` if another writer was faster, or has made the collection meanwhile
+ */
+export async function putFirstDefinition(
+  vault: VaultReader,
+  writer: VaultWriter,
+  definition: Definition,
+  folder: Pick<CollectionFolder, 'generation'>,
+): Promise<void> {
+  const {name, generation} = definition;
+  if (folder.generation > 0) return putDefinition(writer, definition);
+  await putDefinition(writer, definition, {announcedBy: creatingKey(name, generation)});
+  // This process may have been paused before the put, and another one may have taken it for dead.
+  if ((await readFolder(vault, name)).generation !== generation) throw changedMeanwhile(name);
 }
 
 /** @throws BkpError `BUSY` if another writer was faster */
-export async function putDefinition(writer: VaultWriter, definition: Definition): Promise<void> {
+export async function putDefinition(
+  writer: VaultWriter,
+  definition: Definition,
+  options: {announcedBy?: Key} = {},
+): Promise<void> {
   assert(definition.generation < 1e8, 'a generation has eight digits');
-  const put = await writer.putDocument(definitionKey(definition.name, definition.generation), {
-    ...definition,
-    version: definitionVersion(definition),
-  } as unknown as JsonValue);
-  if (put === 'exists') {
-    throw new BkpError('BUSY', `another operation is already in progress for collection ${definition.name}`, {
-      next: 'try again',
-      retryable: true,
-    });
-  }
+  const document = {...definition, version: definitionVersion(definition)} as unknown as JsonValue;
+  const put = await writer.putDocument(definitionKey(definition.name, definition.generation), document, options);
+  if (put === 'exists') throw changedMeanwhile(definition.name);
+}
+
+function changedMeanwhile(collection: string): BkpError {
+  return new BkpError('BUSY', `another operation is already in progress for collection ${collection}`, {
+    next: 'try again',
+    retryable: true,
+  });
 }
 
 function requireDistinct(tables: readonly string[]): void {

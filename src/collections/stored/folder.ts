@@ -42,6 +42,8 @@ export type CollectionFolder = {
   damage: BkpError | undefined;
   /** Number of the newest generation, readable or not; 0 if there is none. */
   generation: number;
+  /** Numbers of definitions that a CREATE announced: it did not end, or is running. */
+  announced: readonly number[];
   /** Backups of the living collection, oldest first, without those of a dropped one. */
   backups: readonly BackupName[];
   /** Names that no new backup may have: of the living collection's backups, and of those that a cleanup will remove. */
@@ -52,8 +54,15 @@ export type CollectionFolder = {
   pinObjects: readonly PinObject[];
   /**
    * What a cleanup removes, in the order of removal. `drop`: the definition that records the drop, removed last.
+   * `creating`: what announces a definition, removed when there is one, or none can arrive any more.
    */
-  toRemove: {manifests: readonly Key[]; definitions: readonly Key[]; drop?: Key; reports: readonly Key[]};
+  toRemove: {
+    manifests: readonly Key[];
+    definitions: readonly Key[];
+    drop?: Key;
+    creating: readonly Key[];
+    reports: readonly Key[];
+  };
   /** Of its living backups, and those that outlast their backups; oldest backup first. */
   reports: readonly FoundReport[];
 };
@@ -169,9 +178,11 @@ async function readFolderFrom(
     const manifests: BackupName[] = [];
     const reports: FoundReport[] = [];
     const pinObjects: PinObject[] = [];
+    const creating: {key: Key; generation: number}[] = [];
     for await (const key of vault.keys(prefix, {after})) {
       const parsed = parseCollectionKey(key);
       if (parsed?.kind === 'definition') generations.push(key);
+      if (parsed?.kind === 'creating') creating.push({key, generation: parsed.generation});
       if (parsed?.kind === 'manifest') manifests.push(parsed.backup);
       const pin = parsePinKey(prefix, key);
       if (pin !== undefined && isBackupName(pin.backup)) pinObjects.push(pin);
@@ -192,11 +203,13 @@ async function readFolderFrom(
     const dropped = new Set(definitions.flatMap(({dropped}) => dropped?.backups ?? []));
     const living = backups.filter((backup) => !dropped.has(backup));
     const isOfLiving = ofLiving(reports, {newest, damage, dropped, living});
+    const generation = Number(generations.at(-1)?.slice(-8) ?? 0);
     const folder: CollectionFolder = {
       name: newest?.name ?? nameInPrefix(prefix) ?? prefix,
       newest,
       damage,
-      generation: Number(generations.at(-1)?.slice(-8) ?? 0),
+      generation,
+      announced: creating.map((one) => one.generation),
       backups: living,
       reports: reports.filter(isOfLiving),
       taken: [...new Set([...backups, ...dropped])],
@@ -207,6 +220,7 @@ async function readFolderFrom(
         // If the newest generation is damaged, the older ones may be the only record of the collection.
         definitions: damage === undefined ? generations.slice(0, -1) : [],
         ...(newest?.dropped === undefined ? {} : {drop: generations.at(-1)!}),
+        creating: creating.map(({key}) => key),
         // Other reports go with their backups, which a cleanup may have removed before it ended.
         reports: reports.filter((report) => !isOfLiving(report)).map(({key}) => key),
       },

@@ -33,6 +33,11 @@ export function definitionKey(collection: string, generation: number): Key {
   return `${collectionPrefix(collection)}definition/${String(generation).padStart(8, '0')}`;
 }
 
+/** Put before the definition that CREATE makes. docs/format.md, "What arrives late", says why. */
+export function creatingKey(collection: string, generation: number): Key {
+  return definitionKey(collection, generation).replace(/definition\/(\d+)$/, 'creating/$1');
+}
+
 export function manifestKey(collection: string, backup: BackupName): Key {
   return `${collectionPrefix(collection)}${backup}/manifest`;
 }
@@ -41,7 +46,7 @@ export function manifestKey(collection: string, backup: BackupName): Key {
 export function parseCollectionKey(
   key: Key,
 ):
-  | {kind: 'definition'; generation: number}
+  | {kind: 'definition' | 'creating'; generation: number}
   | {kind: 'manifest'; backup: BackupName}
   | {kind: 'report'; backup: BackupName; report: ReportFacts}
   | undefined {
@@ -52,8 +57,8 @@ export function parseCollectionKey(
     if (report === undefined || folder === undefined || !isBackupName(folder)) return undefined;
     return {kind: 'report', backup: folder, report};
   }
-  if (folder === 'definition' && last !== undefined && /^\d{8}$/.test(last)) {
-    return {kind: 'definition', generation: Number(last)};
+  if ((folder === 'definition' || folder === 'creating') && last !== undefined && /^\d{8}$/.test(last)) {
+    return {kind: folder, generation: Number(last)};
   }
   if (last === 'manifest' && folder !== undefined && isBackupName(folder)) return {kind: 'manifest', backup: folder};
   return undefined;

@@ -89,9 +89,9 @@ export class Collector implements VaultCollector {
     return staying;
   }
 
-  async removeEndings(keys: readonly Key[]): Promise<readonly RetainedObject[]> {
+  async removeEndings(keys: readonly Key[], {inAnyStore = false} = {}): Promise<readonly RetainedObject[]> {
     const {store} = this.#deps;
-    if (keys.length === 0 || store.properties.repeatsPuts !== true) return this.remove(keys);
+    if (keys.length === 0 || (!inAnyStore && store.properties.repeatsPuts !== true)) return this.remove(keys);
     const lateAfterMs = (await this.#storeNowMs()) - lateMs;
     const facts = await Promise.all(keys.map((key) => store.stat(key)));
     return this.remove(keys.filter((_, at) => (facts[at]?.modifiedAtMs ?? 0) < lateAfterMs));

@@ -58,6 +58,8 @@ const ofBackup = /^(\.backups\/collections|backup)\/.+\/(\d{14}Z_(full|increment
 /** In the folders of an encrypted vault's backups; some have the name of a backup, and are none. */
 const ofNewest = /^(\.backups\/collections|backup)\/[^/]+\/(.+\/)?(newest|removed)\/[^/]+$/;
 
+const below = 'manifest|unpinned|(definition|creating|pending|verdict|reports)/[^/]+';
+
 const objects = [
   /^bkp\.json$/,
   /^keys\/(spare\/)?(rings|slots)\/[^/]+$/,
@@ -65,7 +67,7 @@ const objects = [
   /^(index|damaged|removals|reseals|verified)\/[^/]+$/,
   /^locks\/[^/]+\/[^/]+$/,
   /^backup\/[^/]+\/instance$/,
-  /^(\.backups\/collections|backup)\/[^/]+\/(.+\/)?(manifest|unpinned|(definition|pending|verdict|reports)\/[^/]+)$/,
+  new RegExp(`^(\\.backups/collections|backup)/[^/]+/(.+/)?(${below})$`),
   ofNewest,
 ];
 

@@ -57,6 +57,8 @@ export class Writer implements VaultWriter {
   readonly #packs: PackWriter;
   readonly #chunks: ChunkWriter;
   readonly #commits: Commits;
+  /** What announced documents that are in the store. */
+  readonly #announced: Key[] = [];
 
   constructor(deps: WriterDeps) {
     const {store, index, cached, randomId} = deps;
@@ -138,13 +140,20 @@ export class Writer implements VaultWriter {
     return this.#commits.commit(key, manifest);
   }
 
-  async putDocument(key: Key, document: JsonValue): Promise<'written' | 'exists'> {
+  async putDocument(
+    key: Key,
+    document: JsonValue,
+    {announcedBy}: {announcedBy?: Key | undefined} = {},
+  ): Promise<'written' | 'exists'> {
     assert(isNamedKey(key) && !isManifestKey(key), `${key} is a document's key`);
     const {store, lease, cached} = this.#deps;
+    // Before the lease is confirmed: a process that takes this one for dead after that finds it.
+    if (announcedBy !== undefined) await store.put(announcedBy, new Uint8Array(), {ifAbsent: true});
     await lease.confirm();
     const sealed = await sealDocument(document);
     const outcome = await putAndRead(store, key, sealed, {ifAbsent: true, retained: true});
     if (outcome === 'written') {
+      if (announcedBy !== undefined) this.#announced.push(announcedBy);
       cached?.saveObject(key, sealed);
       this.stats.storedBytes += sealed.length;
     }
@@ -155,6 +164,6 @@ export class Writer implements VaultWriter {
     await this.#packs.settle();
     await this.#chunks.close();
     await this.#deps.newest?.announce();
-    await this.#deps.lease.releaseIfPossible(this.#commits.pending);
+    await this.#deps.lease.releaseIfPossible([...this.#commits.pending, ...this.#announced]);
   }
 }

@@ -8,10 +8,10 @@ import {
 } from '../../../src/collections/index.ts';
 import {isLiving, readAllFolders} from '../../../src/collections/stored/folder.ts';
 import {BkpError} from '../../../src/errors/index.ts';
-import type {Store} from '../../../src/stores/index.ts';
+import {openMemoryStore, type Store} from '../../../src/stores/index.ts';
 import type {Vault} from '../../../src/vault/index.ts';
 import {withEachPutForgotten} from '../../helpers/forgetful-store.ts';
-import {copyOf, open} from '../../vault/helpers.ts';
+import {encryptionForTests, keysOf, open} from '../../vault/helpers.ts';
 import {openShop} from '../care/pinned-shop.ts';
 
 // A server may confirm a put and lose what it wrote. A statement that ended with success has taken effect all the same.
@@ -31,7 +31,7 @@ const statements: Record<string, (vault: Vault) => Promise<unknown>> = {
 
 /** What another process sees: collections with their settings and pins. */
 async function stateOf(store: Store): Promise<string> {
-  const vault = await open(store);
+  const vault = await open(store, {encryption: encryptionForTests()});
   const folders = await readAllFolders(vault);
   vault.close();
   return JSON.stringify(
@@ -39,8 +39,15 @@ async function stateOf(store: Store): Promise<string> {
   );
 }
 
+/** As it is, also of an encrypted vault. */
+async function copyOf(store: Store): Promise<Store> {
+  const copy = openMemoryStore();
+  for (const key of await keysOf(store)) await copy.put(key, await store.get(key));
+  return copy;
+}
+
 async function run(store: Store, statement: (vault: Vault) => Promise<unknown>): Promise<void> {
-  const vault = await open(store);
+  const vault = await open(store, {encryption: encryptionForTests()});
   try {
     await statement(vault);
   } finally {
