@@ -9,7 +9,7 @@ const planIn = (schema: string) => `${schema}._bkp_plan`;
 const doneIn = (schema: string) => `${schema}._bkp_done`;
 
 /** Part of each plan: stagings of another version of bkp may have made their tables in another way. */
-const format = 5;
+const format = 6;
 const planText = (plan: string) => `${format} ${plan}`;
 
 /** The session that a staging belongs to; a number alone is given to another session later. */

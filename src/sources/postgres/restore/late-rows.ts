@@ -11,6 +11,7 @@ import type {HeldDomains} from './held-domains.ts';
 import {onSomePath} from './later.ts';
 import type {MissingContent} from './left-out.ts';
 import {generatedFrom} from './looking-parts.ts';
+import {addLocaleColumn, columnsOfLocale, type LocaleColumn} from './other-locale.ts';
 import {fillRefused} from './refused-rows.ts';
 import {withSilentTriggers} from './silenced.ts';
 import type {StoredTable} from './stored.ts';
@@ -24,8 +25,10 @@ type Staged = {
   keep: string;
   /** Generated columns of which the backup has the values. */
   generated: readonly string[];
-  /** A function of the user may refuse rows. */
+  /** A function of the user, or another locale, may refuse rows. */
   isRefusing: boolean;
+  /** Present if the target has another locale. */
+  locale?: {collation: string; columns: readonly LocaleColumn[]} | undefined;
 };
 
 /** A table in the staging schema that has the rows of one whose rows cannot come before all tables have their names. */
@@ -38,6 +41,8 @@ export type LateRows = {
   computed: ReadonlySet<string>;
   /** Names, without schemas, of tables whose rows must be there before. */
   after: ReadonlySet<string>;
+  /** Columns that depend on the locale, and of which it cannot have the values of the backup. */
+  uncompared: readonly string[];
 };
 
 /**
@@ -47,11 +52,12 @@ export type LateRows = {
  * that a function of a generated column or of the key of partitions may refuse wait there too.
  * A backup has the values of generated columns that call functions of the user, or are of a primary key: only a plain
  * column can take them.
+ * @param staged.locale its columns are computed there as in the locale of the backup
  * @returns undefined for a table whose rows can come at once
  */
 export async function keepLate(
   connection: Connection,
-  {oid, table, keep, generated, isRefusing}: Staged,
+  {oid, table, keep, generated, isRefusing, locale}: Staged,
   {looking, held}: {looking: LookingFunctions | undefined; held: ReadonlySet<string>},
 ): Promise<LateRows | undefined> {
   const named = await columnsOfNames(connection, oid);
@@ -60,20 +66,34 @@ export async function keepLate(
   const typed = hasNone ? new Map<string, string>() : await freeColumns(connection, {oid}, waits);
   const after = looking && (await generatedFrom(connection, looking, {oid}));
   const free = new Map([...typed, ...[...named.keys()].map((name) => [name, 'text'] as const)]);
-  if (free.size === 0 && after === undefined && generated.length === 0 && !isRefusing) return undefined;
+  if (free.size === 0 && after === undefined && generated.length === 0 && !isRefusing && !locale) {
+    return undefined;
+  }
   const computed = (await generatedColumns(connection, [oid])).of(oid);
   const plain = (await columnsOf(connection, oid)).columns.filter(({name}) => !computed.includes(name));
   const columns = [...plain, ...generated.map((name) => ({name}))];
+  const texts = locale === undefined ? new Set<string>() : await columnsOfLocale(connection, oid);
   const list = columns.map(({name}) => {
     const type = free.get(name);
-    return type === undefined ? quoteIdent(name) : `${quoteIdent(name)}::${type} AS ${quoteIdent(name)}`;
+    if (type !== undefined) return `${quoteIdent(name)}::${type} AS ${quoteIdent(name)}`;
+    return texts.has(name)
+      ? `${quoteIdent(name)} COLLATE ${locale!.collation} AS ${quoteIdent(name)}`
+      : quoteIdent(name);
   });
   const names = columns.map(({name}) => quoteIdent(name)).join(', ');
   // A staging that is continued has it.
   await connection.run(
     `CREATE TABLE IF NOT EXISTS ${keep} (${names}) AS SELECT ${list.join(', ')} FROM ${table} WHERE false`,
   );
-  return {name: keep, others: new Set(free.keys()), computed: new Set(computed), after: after ?? new Set()};
+  const uncompared: string[] = [];
+  for (const column of locale?.columns ?? []) {
+    if (columns.some(({name}) => name === column.name)) continue;
+    if (!(await addLocaleColumn(connection, {keep, table: oid}, column))) uncompared.push(column.name);
+  }
+  return {
+    ...{name: keep, others: new Set(free.keys()), computed: new Set(computed), after: after ?? new Set()},
+    uncompared,
+  };
 }
 
 export type Filled = {rows: LateRows; target: StoredTable};
@@ -86,6 +106,8 @@ type FillOptions = {
   missing: MissingContent | undefined;
   /** All tables that are restored, under their names. */
   targets: readonly StoredTable[];
+  /** Of the backup, if the target has another one. */
+  otherLocale: string | undefined;
 };
 
 /**
@@ -95,7 +117,7 @@ type FillOptions = {
 export async function fillLate(
   connection: Connection,
   tables: readonly Filled[],
-  {searchPath, held, missing, targets}: FillOptions,
+  {searchPath, held, missing, targets, otherLocale}: FillOptions,
 ): Promise<void> {
   const fillOne = async (one: Filled, rest?: string): Promise<void> => {
     try {
@@ -108,7 +130,7 @@ export async function fillLate(
   const fillSome = async (failed: readonly Failed[]): Promise<Filled | undefined> => {
     for (const {one, error} of failed) {
       const givingWay = (rest?: string) => held.keepOnFailure(() => fillOne(one, rest));
-      if (await fillRefused(connection, {...one, error, fill: givingWay, missing, targets})) return one;
+      if (await fillRefused(connection, {...one, error, fill: givingWay, missing, targets, otherLocale})) return one;
     }
     return undefined;
   };

@@ -1,6 +1,8 @@
+import {BkpError} from '../../../errors/index.ts';
 import {rowsByTable} from '../catalog/by-table.ts';
 import {members} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
+import {serverWords, sqlStateOf} from '../connection/errors.ts';
 import {quoteIdent, quoteText} from '../connection/quote.ts';
 import {workOrLeave} from './later.ts';
 
@@ -107,4 +109,22 @@ export async function addLocaleColumn(
   if (isSame === 't') return true;
   await connection.run(`ALTER TABLE ${keep} DROP COLUMN ${column}`);
   return false;
+}
+
+/** Bounds of partitions that overlap or have nothing between them: in the other locale, they were in another order. */
+export function refusedByLocale(error: unknown, here: string, then: string): unknown {
+  if (!(error instanceof BkpError) || sqlStateOf(error) !== '42P17') return error;
+  return new BkpError('PRECONDITION', `the locale of the target does not allow a table: ${serverWords(error)}`, {
+    cause: `the database orders texts as in ${here}, that of the backup as in ${then}; nothing was restored`,
+    next: `restore into a database with that locale: createdb -T template0 ${createdbWords(then)} NAME`,
+    context: error.context,
+  });
+}
+
+/** Arguments of createdb. */
+function createdbWords(locale: string): string {
+  const [, provider, named] = /^(icu|builtin) (.*)$/su.exec(locale) ?? [];
+  if (provider !== undefined) return `--locale-provider=${provider} --${provider}-locale='${named}'`;
+  const [collate = '', type = collate] = locale.split(', ');
+  return collate === type ? `--locale='${collate}'` : `--lc-collate='${collate}' --lc-ctype='${type}'`;
 }

@@ -21,6 +21,7 @@ import {isGrant, type LeftOut, type MissingContent} from './left-out.ts';
 import {isJoin} from './living-parents.ts';
 import {forgetMade, madeIn} from './made.ts';
 import {requireFreeNames} from './obstacles.ts';
+import {dropLocale} from './other-locale.ts';
 import {createShared} from './shared.ts';
 import {inOrder, isTableOf, pairOf, type SharedObject, type StoredTable} from './stored.ts';
 
@@ -41,6 +42,8 @@ export type PublishOptions = {
   waiting: readonly TableStatement[];
   /** Of the database of the backup, as a statement writes it. */
   searchPath: string | undefined;
+  /** Of the backup, if the target has another one. */
+  otherLocale: string | undefined;
   /** Absent: no backup continues after the restore. */
   resume?: {owner: string; mark: Mark} | undefined;
   leftOut: LeftOut;
@@ -127,7 +130,7 @@ export async function publishInTransaction(
     return rows === undefined ? [] : [{rows, target: targetOf(table)}];
   });
   const held = new HeldDomains(connection, domainsIn(await madeIn(connection, options.schema)));
-  await fillLate(connection, unfilled, {searchPath: options.searchPath, held, missing: options.missing, targets});
+  await fillLate(connection, unfilled, {...options, held, missing: options.missing});
   const published = (sql: string) => rewrite(sql, new Map(), newNames(tables, targets));
   const lateKeys = outside.filter(({table}) => late.has(table.name));
   const unfinished = last.filter((one) => isUnfinished.has(one.table.name) && !isOfOwner(one));
@@ -166,6 +169,7 @@ export async function publishInTransaction(
   await forgetPlan(connection, options.schema);
   await forgetLater(connection, options.schema);
   await forgetChecks(connection, options.schema);
+  await dropLocale(connection, options.schema);
   for (const schema of new Set([...moves.values(), options.schema])) await connection.run(`DROP SCHEMA ${schema}`);
   return validations;
 }

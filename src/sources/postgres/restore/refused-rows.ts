@@ -42,10 +42,19 @@ type Refused = {
    */
   fill: (rest?: string) => Promise<void>;
   missing: MissingContent | undefined;
+  /** Of the backup, if the target has another one. */
+  otherLocale: string | undefined;
 };
 
 /** A generated column, and the tables in which it has to become a plain one: those from which it is inherited. */
-type Generated = {column: string; expression: string; isNotNull: boolean; owners: readonly StoredTable[]};
+type Generated = {
+  column: string;
+  expression: string;
+  isNotNull: boolean;
+  /** It calls a function of the user. */
+  callsOwn: boolean;
+  owners: readonly StoredTable[];
+};
 
 /**
  * Gives a published table the rows that it refused, or of which it computed other values: with a plain column in place
@@ -53,7 +62,7 @@ type Generated = {column: string; expression: string; isNotNull: boolean; owners
  * @returns whether they came; if not, the transaction is as before
  */
 export async function fillRefused(connection: Connection, refused: Refused): Promise<boolean> {
-  const {target, error, fill, missing} = refused;
+  const {target, fill} = refused;
   const name = qualified(target.schema, target.table);
   const oid = Number(await connection.value('SELECT $1::text::regclass::oid', [name]));
   const start = `${quoteIdent(target.schema)}.bkp_rest_${oid}`;
@@ -72,7 +81,7 @@ export async function fillRefused(connection: Connection, refused: Refused): Pro
       await fill(others === 'table' ? start : undefined);
     });
     if (!isFilled) continue;
-    for (const one of columns) await tellPlain(connection, one, {error, missing, isKept: kept.has(one.column), target});
+    for (const one of columns) await tellPlain(connection, one, {...refused, isKept: kept.has(one.column)});
     const rests = others === 'partitions' ? await partitionsBelow(connection, oid, start) : [start];
     if (others !== undefined) for (const rest of rests) await tellRest(connection, refused, rest);
     return true;
@@ -101,16 +110,17 @@ async function waysOf(
 
 async function tellPlain(
   connection: Connection,
-  {column, expression, owners}: Generated,
-  {error, missing, isKept, target}: Pick<Refused, 'error' | 'missing' | 'target'> & {isKept: boolean},
+  {column, expression, callsOwn, owners}: Generated,
+  {error, missing, isKept, target, otherLocale}: Refused & {isKept: boolean},
 ): Promise<void> {
+  const lacked = callsOwn || otherLocale === undefined ? 'the mended function' : `the locale ${otherLocale}`;
   for (const owner of owners) {
     const own = qualified(owner.schema, owner.table);
     const now = isKept ? 'with the values of the backup' : `and NULL in all rows of ${target.name}`;
     const mend = `UPDATE ${own} SET ${quoteIdent(column)} = ${expression};`;
     const why =
-      `${serverWords(error)}; it is a plain column now, ${now}. A restore into a database that has the mended ` +
-      `function brings it as it was; ${mend} computes its values here`;
+      `${serverWords(error)}; it is a plain column now, ${now}. A restore into a database that has ${lacked} brings ` +
+      `it as it was; ${mend} computes its values here`;
     const what = isKept ? 'expression' : 'values';
     const heirs = (await hasHeirs(connection, own)) ? ', and of tables that inherit from it' : '';
     missing?.({name: `the ${what} of the generated column ${column} of ${owner.name}${heirs}`, why});
@@ -143,7 +153,7 @@ async function generatedOf(
   for (const [column, expression, notNull, callsOwn] of rows) {
     if (callsOwn !== 't' && !kept.has(column!)) continue;
     const owners = await ownersOf(connection, {oid, column: column!, targets});
-    const facts = {column: column!, expression: expression!, isNotNull: notNull === 't'};
+    const facts = {column: column!, expression: expression!, isNotNull: notNull === 't', callsOwn: callsOwn === 't'};
     if (owners !== undefined) found.push({...facts, owners});
   }
   return found;
@@ -180,7 +190,7 @@ async function partitionsBelow(connection: Connection, oid: number, start: strin
 /** Names a table that has the rows which belong to no partition, or drops it if it stayed empty. */
 async function tellRest(
   connection: Connection,
-  {target, error, missing}: Pick<Refused, 'target' | 'error' | 'missing'>,
+  {target, error, missing, otherLocale}: Refused,
   rest: string,
 ): Promise<void> {
   const count = Number(await connection.value(`SELECT count(*) FROM ${rest}`));
@@ -202,8 +212,11 @@ async function tellRest(
   const mend =
     `WITH moved AS (DELETE FROM ${rest} RETURNING ${list}) ` +
     `INSERT INTO ${name} (${list}) OVERRIDING SYSTEM VALUE SELECT ${list} FROM moved;`;
+  const when = otherLocale === undefined ? 'when the function is mended' : 'when they fit into partitions';
+  const locale =
+    otherLocale === undefined ? '' : `; a restore into a database that has the locale ${otherLocale} brings them there`;
   missing?.({
     name: `the partition of ${formatCount(count, 'row')} of ${target.name}`,
-    why: `${serverWords(error)}; they are in ${rest}${whose} and when the function is mended, ${mend} moves them`,
+    why: `${serverWords(error)}; they are in ${rest}${whose} and ${when}, ${mend} moves them${locale}`,
   });
 }

@@ -33,6 +33,7 @@ import {join, leave, livingParents} from './living-parents.ts';
 import {madeIn, recordMade} from './made.ts';
 import {apartFrom} from './needed-tables.ts';
 import {olderNotice, olderServer, refusedByOlder} from './older-server.ts';
+import {createLocale, dividedByLocale, localeColumns, refusedByLocale} from './other-locale.ts';
 import {type Limits, newNames, type PublishOptions, type TableStatement} from './publish.ts';
 import {callOwnFunctions} from './refused-rows.ts';
 import {closeRests, openRests} from './rest-partitions.ts';
@@ -98,6 +99,8 @@ export class StagedTables {
   readonly searchPath: string | undefined;
   readonly #older: ReturnType<typeof olderServer>;
   readonly #locale: DatabaseFacts[string] | undefined;
+  /** That of the backup, if the target has another one. */
+  #otherLocale: string | undefined;
   /** Those that what is created with the tables may call. */
   #looking: LookingFunctions | undefined;
 
@@ -139,22 +142,33 @@ export class StagedTables {
 
   /** Creates the empty tables, and what they need, in a transaction of the caller. */
   async create(limits: CreateLimits = {lockTimeoutSeconds: 30}): Promise<void> {
-    await this.#tellLocale();
+    const locale = await this.#tellLocale();
     const older = this.#older;
-    if (older === undefined) return this.#create(limits);
-    this.told.push(olderNotice(older));
-    await this.#create(limits).catch((error) => Promise.reject(refusedByOlder(error, older)));
+    if (older !== undefined) this.told.push(olderNotice(older));
+    await this.#create(limits).catch((error: unknown) => {
+      const of = older === undefined ? error : refusedByOlder(error, older);
+      throw locale === undefined ? of : refusedByLocale(of, locale, String(this.#otherLocale));
+    });
   }
 
   /** What the server computes again may be other than it was. */
-  async #tellLocale(): Promise<void> {
-    if (typeof this.#locale !== 'string' || this.#mode !== undefined) return;
-    const locale = await localeOf(this.#connection);
-    if (isSameLocale(locale, this.#locale)) return;
+  async #tellLocale(): Promise<string | undefined> {
+    const locale = await this.#readLocale();
+    if (locale === undefined) return undefined;
     this.told.push(
-      `the database orders texts as in ${locale}, that of the backup as in ${this.#locale}: what generated columns, ` +
-        'checks and keys of partitions compute from texts may differ',
+      `the database orders texts as in ${locale}, that of the backup as in ${this.#otherLocale}: what checks and ` +
+        'keys of partitions compute from texts may differ, and what is generated for new rows',
     );
+    return locale;
+  }
+
+  /** @returns that of the target, if it is another one than that of the backup */
+  async #readLocale(): Promise<string | undefined> {
+    if (typeof this.#locale !== 'string' || this.#mode !== undefined) return undefined;
+    const locale = await localeOf(this.#connection);
+    if (isSameLocale(locale, this.#locale)) return undefined;
+    this.#otherLocale = this.#locale;
+    return locale;
   }
 
   async #create(limits: CreateLimits): Promise<void> {
@@ -217,6 +231,7 @@ export class StagedTables {
     this.told.push(...told);
     await this.#readLooking();
     await this.#looking?.readDepends(this.#connection);
+    await this.#readLocale();
     await this.#keepLate(await this.#oids(), domainsIn(await madeIn(this.#connection, this.firstSchema)));
     for (const [name, {rows, hash}] of done) this.loads.get(name)!.content.addMeasured({rows, sum: hash});
   }
@@ -341,7 +356,10 @@ export class StagedTables {
     if (this.#mode !== undefined) return this.#freeComputed(oids);
     const held = await typesThatHold(connection, {domains, tables: oids});
     const generated = await generatedColumns(connection, oids);
-    const refusing = await callOwnFunctions(connection, oids);
+    const refusing = new Set(await callOwnFunctions(connection, oids));
+    const locale = await this.#localeOf(oids);
+    for (const oid of locale?.divided ?? []) refusing.add(oid);
+    const uncompared: string[] = [];
     for (const [at, load] of [...this.loads.values()].entries()) {
       const oid = oids[at]!;
       const stored = storedColumns(load.table);
@@ -350,11 +368,42 @@ export class StagedTables {
         {
           ...{oid, table: load.name, keep: this.#lateName(at), isRefusing: refusing.has(oid)},
           generated: generated.of(oid).filter((name) => stored.includes(name)),
+          locale: locale?.of(oid),
         },
         {looking: this.#looking, held},
       );
       if (late !== undefined) load.keepIn(late);
+      for (const name of late?.uncompared ?? []) uncompared.push(`${name} of ${load.table.name}`);
     }
+    this.#tellUncompared(uncompared);
+  }
+
+  #tellUncompared(columns: readonly string[]): void {
+    const text =
+      `not compared with the backup, because the server cannot compute them as in ${this.#otherLocale}: ` +
+      columns.join(', ');
+    // A staging that is continued has told it.
+    if (columns.length > 0 && !this.told.includes(text)) this.told.push(text);
+  }
+
+  /** What the locale of the target may compute or order otherwise than that of the backup. */
+  async #localeOf(oids: readonly number[]) {
+    const locale = this.#otherLocale;
+    if (locale === undefined) return undefined;
+    const columns = await localeColumns(this.#connection, oids);
+    const divided = await dividedByLocale(this.#connection, oids);
+    const collation = await createLocale(this.#connection, this.firstSchema, locale);
+    const of = (oid: number) => {
+      const found = columns.of(oid);
+      return found.length === 0 || collation === undefined ? undefined : {collation, columns: found};
+    };
+    const tables = [...this.loads.keys()];
+    const unknown =
+      collation !== undefined
+        ? []
+        : oids.flatMap((oid, at) => columns.of(oid).map(({name}) => `${name} of ${tables[at]}`));
+    this.#tellUncompared(unknown);
+    return {divided, of};
   }
 
   /**
@@ -378,7 +427,8 @@ export class StagedTables {
    * names yet, or if it could refuse what rows are computed then.
    */
   async build(connection: Connection, name: TableName, sql: string): Promise<void> {
-    if (this.#mode !== undefined || isPrimaryKey(sql)) return connection.run(this.staged(sql));
+    if (isPrimaryKey(sql)) return this.loads.get(name)!.withKey(() => connection.run(this.staged(sql)));
+    if (this.#mode !== undefined) return connection.run(this.staged(sql));
     const computed = this.loads.get(name)!.late?.computed ?? new Set();
     const mayRefuse = isUnique(sql) && [...tokensOf(sql)].some(({text}) => computed.has(unquoted(text)));
     if (!mayRefuse && this.#looking?.areNamedIn(sql) !== true && (await runOrLeave(connection, this.staged(sql))))
@@ -431,6 +481,7 @@ export class StagedTables {
       late: new Map(late),
       waiting,
       searchPath: this.searchPath,
+      otherLocale: this.#otherLocale,
       leftOut,
     };
   }

@@ -2,7 +2,7 @@ import {BkpError} from '../../../errors/index.ts';
 import {type Column, columnList, columnsOf, sameKey, type TableColumns} from '../catalog/columns.ts';
 import {onlyOf} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
-import {serverWords} from '../connection/errors.ts';
+import {serverWords, sqlStateOf} from '../connection/errors.ts';
 import {quoteIdent, unquoted} from '../connection/quote.ts';
 import {fixSettings} from '../connection/session.ts';
 import {type Moves, moveKey, rewrite} from '../schema/rewrite.ts';
@@ -110,11 +110,18 @@ export class TableLoad {
     this.name = late.name;
   }
 
+  /** Runs what creates the primary key. @throws BkpError `PRECONDITION` if rows have the same one */
+  async withKey(create: () => Promise<void>): Promise<void> {
+    await create().catch((error: unknown) => {
+      throw repeatedKey(this.table, error);
+    });
+  }
+
   async #createKey(connection: Connection): Promise<void> {
     if (this.#isKeyed) return;
     if (this.late === undefined) {
       for (const statement of this.table.constraints.filter(isPrimaryKey)) {
-        await connection.run(rewrite(sqlOf(statement), this.#moves));
+        await this.withKey(() => connection.run(rewrite(sqlOf(statement), this.#moves)));
       }
     } else {
       const key = keyNames(this.table).map(quoteIdent).join(', ');
@@ -144,6 +151,17 @@ function unfit({name}: StoredTable, error: unknown): unknown {
       'restore into an empty database with --source, or make the types of the target take these values: ' +
       'for a domain, ALTER DOMAIN … DROP CONSTRAINT … before the restore',
     context: {...error.context, table: name},
+  });
+}
+
+/** The backup has no two rows of one key: what decides that they are equal is the target's. */
+function repeatedKey({name}: StoredTable, error: unknown): unknown {
+  if (sqlStateOf(error) !== '23505') return error;
+  const {cause, context} = error as BkpError;
+  return new BkpError('PRECONDITION', `rows of ${name} have the same primary key in the target: ${String(cause)}`, {
+    cause: 'a collation or a type of the key compares otherwise there; what exists in the target stays as it is',
+    next: 'restore into an empty database with --source, on a server whose collations are those of the backup',
+    context: {...context, table: name},
   });
 }
 
