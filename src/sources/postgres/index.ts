@@ -21,6 +21,7 @@ import type {
   WantedTable,
 } from '../source.ts';
 import {describeTables} from './catalog/describe.ts';
+import {withEventTrigger} from './catalog/event-triggers.ts';
 import {leftBehindOf, placesLeftBehind} from './catalog/left-behind.ts';
 import {namingHolder} from './catalog/lock-holder.ts';
 import {connect, defaultLockTimeoutSeconds} from './connection/connect.ts';
@@ -179,7 +180,7 @@ export class PostgresSource implements TableSource {
     const connection = await this.#shared();
     await keepMark(connection, owner, mark);
     // A table that left keeps its triggers until its lock is free.
-    await removeUnneeded(connection).catch((error: unknown) => {
+    await this.#naming(() => removeUnneeded(connection)).catch((error: unknown) => {
       if (!(error instanceof BkpError) || error.code !== 'SOURCE_LOCKED') throw error;
     });
   }
@@ -187,7 +188,7 @@ export class PostgresSource implements TableSource {
   async untrack(owner: string): Promise<void> {
     const connection = await this.#shared();
     // What a standby shows is the tracking of its primary.
-    if (!connection.facts.inRecovery) await untrack(connection, owner);
+    if (!connection.facts.inRecovery) await this.#naming(() => untrack(connection, owner));
   }
 
   async tracking(): Promise<readonly {owner: string; tables: readonly TableName[]; logRows: number}[]> {
@@ -254,7 +255,8 @@ export class PostgresSource implements TableSource {
   }
 
   async discardStaging(id: string, options: {unlessContinuable?: boolean} = {}): Promise<boolean> {
-    return discardStaging(await this.#shared(), id, options);
+    const connection = await this.#shared();
+    return this.#naming(() => discardStaging(connection, id, options));
   }
 
   async inspect(needed: Needed = {read: 'all', track: 'all'}): Promise<readonly SourceCheck[]> {
@@ -310,8 +312,15 @@ export class PostgresSource implements TableSource {
     }
   }
 
-  #naming<T>(work: () => Promise<T>): Promise<T> {
-    return namingHolder(() => this.#shared(), work);
+  /** Names the session that holds a lock, or the event trigger that refused, if one did. */
+  async #naming<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await namingHolder(() => this.#shared(), work);
+    } catch (error) {
+      throw await this.#shared()
+        .then((connection) => withEventTrigger(connection, error))
+        .catch(() => error);
+    }
   }
 
   async #own(what: string): Promise<Connection> {

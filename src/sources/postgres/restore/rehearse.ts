@@ -1,5 +1,6 @@
 import {BkpError} from '../../../errors/index.ts';
 import type {Incoming, TargetFindings} from '../../source.ts';
+import {withEventTrigger} from '../catalog/event-triggers.ts';
 import type {Connection} from '../connection/connection.ts';
 import {serverWords} from '../connection/errors.ts';
 import {asIdent} from '../schema/rewrite.ts';
@@ -28,8 +29,8 @@ export async function rehearseRestore(
   } catch (error) {
     if (!(error instanceof BkpError)) throw error;
     // A session that still answers has met a lock or a limit of this moment, which says nothing about the restore.
-    if (!error.retryable) return {obstacle: error, notices};
     await connection.run('ROLLBACK').catch(() => Promise.reject(error));
+    if (!error.retryable) return {obstacle: (await withEventTrigger(connection, error)) as BkpError, notices};
     notices.push(`not everything was tried in the target: ${serverWords(error)}: ${String(error.cause)}`);
   } finally {
     await connection.run('ROLLBACK').catch(() => {});

@@ -12,6 +12,7 @@ import type {
   Tree,
 } from '../../source.ts';
 import {columnList} from '../catalog/columns.ts';
+import {requireNoRefusal, withEventTrigger} from '../catalog/event-triggers.ts';
 import {onlyOf} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
 import {qualified} from '../connection/quote.ts';
@@ -114,6 +115,7 @@ export class PostgresStaging implements Staging {
       const staged = new StagedTables(connection, {...input, published: targets});
       if (mode === undefined) await requireFreeNames(connection, staged.targets);
       await requireNeeded(connection, [...staged.tables.values()], mode);
+      await requireNoRefusal(connection, staged.firstSchema);
       loaders = await Loaders.open(reconnect, connections);
       const left = await staged.findLeft();
       if (left === undefined) await discardStaging(connection, id);
@@ -121,9 +123,10 @@ export class PostgresStaging implements Staging {
       const completed = new Set(left?.done.keys());
       return new PostgresStaging(reconnect, {connection, staged, loaders, mode, plan, completed});
     } catch (error) {
+      const named = await withEventTrigger(connection, error).catch(() => error);
       await loaders?.close(connection);
       await connection.close();
-      throw error;
+      throw named;
     }
   }
 
@@ -155,7 +158,11 @@ export class PostgresStaging implements Staging {
     return this.#loaders.inTransaction(load, (connection) => load.removeKeys(connection, segment));
   }
 
-  async complete(name: TableName, signal?: AbortSignal): Promise<void> {
+  complete(name: TableName, signal?: AbortSignal): Promise<void> {
+    return this.#naming(() => this.#complete(name, signal));
+  }
+
+  async #complete(name: TableName, signal?: AbortSignal): Promise<void> {
     const load = this.#staged.loads.get(name)!;
     const {table, remaining} = load;
     const keysOnly = this.#mode !== undefined;
@@ -251,7 +258,8 @@ export class PostgresStaging implements Staging {
     signal?.throwIfAborted();
     for (const text of this.#staged.told) notice?.(text);
     const leftOut = new LeftOut(notice);
-    await publishTables(this.#connection, {...this.#staged.publishing(leftOut, this.#waiting), resume, missing});
+    const options = {...this.#staged.publishing(leftOut, this.#waiting), resume, missing};
+    await this.#naming(() => publishTables(this.#connection, options));
     this.#isPublished = true;
     leftOut.end();
     this.#tellBroken(leftOut);
@@ -268,7 +276,8 @@ export class PostgresStaging implements Staging {
   }
 
   async merge(options: Parameters<Staging['merge']>[0]): Promise<readonly MergedTable[]> {
-    return mergeTables(this.#connection, await this.#merging(), options);
+    const request = await this.#merging();
+    return this.#naming(() => mergeTables(this.#connection, request, options));
   }
 
   async compare({examples}: {examples: number}): Promise<readonly MergedTable[]> {
@@ -282,6 +291,15 @@ export class PostgresStaging implements Staging {
       tables.push({stored, staged: {oid: await stagedOid(this.#connection, name), name}});
     }
     return {tables, mode: this.#mode ?? ('replace' as const), searchPath: this.#staged.searchPath};
+  }
+
+  /** Names the event trigger that refused, if one did. */
+  async #naming<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw await withEventTrigger(this.#connection, error).catch(() => error);
+    }
   }
 
   async leave(): Promise<boolean> {
