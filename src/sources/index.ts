@@ -24,6 +24,11 @@ export async function openSource(spec: SourceSpec): Promise<TableSource> {
   throw noCollections(product.title);
 }
 
+/** Loads the code for a source that will probably be opened soon. */
+export async function loadSource(scheme: SourceSpec['scheme']): Promise<void> {
+  await productOf(scheme).load();
+}
+
 /** @throws BkpError `UNSUPPORTED` when databases of this system are only backed up as a whole */
 export function requireCollections(scheme: SourceSpec['scheme']): void {
   const {tables, title} = capabilitiesOf(scheme);

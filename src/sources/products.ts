@@ -43,6 +43,8 @@ type Product = {
   readonly needsSameMajor: boolean;
   readonly needsServer: boolean;
   readonly filesOfTables: boolean;
+  /** Loads the code of the source, which is loaded when it is first opened otherwise. */
+  load(): Promise<unknown>;
   openTables?(spec: SourceSpec): Promise<TableSource>;
   /** A database in a file that may not exist yet. Present if `openTables` is. */
   openTablesIn?(path: string): Promise<TableSource>;
@@ -70,6 +72,7 @@ const products: Readonly<Record<SourceSpec['scheme'], Product>> = {
     needsSameMajor: false,
     needsServer: true,
     filesOfTables: false,
+    load: () => import('./postgres/index.ts'),
     async openTables(spec: SpecOf<'postgres'>) {
       return new (await import('./postgres/index.ts')).PostgresSource(spec);
     },
@@ -82,6 +85,7 @@ const products: Readonly<Record<SourceSpec['scheme'], Product>> = {
     needsSameMajor: true,
     needsServer: true,
     filesOfTables: true,
+    load: () => import('./questdb/index.ts'),
     openFiles: openQuestDb,
     openCheckpoints: openQuestDb,
     async openTarget({place, ...more}) {
@@ -99,6 +103,7 @@ const products: Readonly<Record<SourceSpec['scheme'], Product>> = {
     needsSameMajor: false,
     needsServer: false,
     filesOfTables: false,
+    load: () => import('./sqlite/index.ts'),
     async openTables({path}: SpecOf<'sqlite'>) {
       return new (await import('./sqlite/index.ts')).SqliteSource(path);
     },

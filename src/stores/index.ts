@@ -33,6 +33,11 @@ export async function openS3Store(options: S3StoreOptions): Promise<Store> {
   return (await import('./s3/s3.ts')).openS3Store(options);
 }
 
+/** Loads the client of object stores, for a store that will probably be opened soon. */
+export async function loadS3(): Promise<void> {
+  await (await import('./s3/s3.ts')).loadClient();
+}
+
 /** See `probeS3` in s3/probe.ts. */
 export async function probeS3(options: S3StoreOptions): Promise<readonly ProbePoint[]> {
   return (await import('./s3/probe.ts')).probeS3(options);

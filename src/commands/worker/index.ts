@@ -4,6 +4,7 @@ import {Keeper} from '../../app/keeper/keeper.ts';
 import {carryOut} from '../../app/orders/carry-out.ts';
 import {cleanAfter} from '../../app/orders/clean-after.ts';
 import {type Notifier, notifierOf} from '../../app/workers/notifier.ts';
+import {preload} from '../../app/workers/preload.ts';
 import {parseWorkerInput, type WorkerInput} from '../../app/workers/worker-input.ts';
 import {asPlain, BkpError, renderError} from '../../errors/index.ts';
 import {systemProcesses} from '../../lib/processes.ts';
@@ -52,7 +53,7 @@ export function command(deps: CommandDeps, run = runWorker): Command {
 
 export async function runWorker(deps: CommandDeps, options: WorkerOptions): Promise<void> {
   const {tellEnd, cleanUpAfter} = options;
-  const given = inputOf(options, deps.nowMicros() / 1000);
+  const given = await inputOf(deps, options);
   if (given === undefined) return;
   const {number, niceness, slots} = given;
   for (const [vault, slot] of Object.entries(slots)) deps.keyChain?.slots.set(vault, slot);
@@ -82,16 +83,28 @@ export async function runWorker(deps: CommandDeps, options: WorkerOptions): Prom
 }
 
 /** @returns undefined if there is nothing to do */
-function inputOf({number, log}: WorkerOptions, nowMs: number): WorkerInput | undefined {
+async function inputOf(deps: CommandDeps, {number, log}: WorkerOptions): Promise<WorkerInput | undefined> {
   if (number !== undefined) return {number, slots: {}};
   if (log === undefined) throw new BkpError('USAGE', 'no operation is named', {next: 'bkp operation list'});
-  const text = awaitInput(log, nowMs);
+  const input = awaitInput(log, deps.nowMicros() / 1000);
+  // If the statement is ready, loading what this operation may not need would only delay it.
+  const isLate = await Promise.race([input.then(() => false), sleep(graceMs, true)]);
+  // What it really needs fails again, with a place for the error.
+  if (isLate)
+    deps
+      .settings()
+      .then(preload, () => {})
+      .catch(() => {});
+  const text = await input;
   if (text === undefined) return undefined;
-  const input = parseWorkerInput(text);
+  const given = parseWorkerInput(text);
   // What ps shows.
-  process.title = `bkp worker ${input.number}`;
-  return input;
+  process.title = `bkp worker ${given.number}`;
+  return given;
 }
+
+/** How long it takes to read what is there. */
+const graceMs = 2;
 
 /**
  * The process got a SIGKILL. If it still exists after this time, it is blocked in disk I/O.

@@ -1,8 +1,9 @@
 import type {ChildProcess} from 'node:child_process';
 import {randomUUID} from 'node:crypto';
-import {closeSync, readdirSync, readFileSync, renameSync, rmSync, statSync} from 'node:fs';
+import {closeSync, readdirSync, readFile, renameSync, rmSync, statSync} from 'node:fs';
 import type {Socket} from 'node:net';
 import {dirname, join} from 'node:path';
+import {promisify} from 'node:util';
 import {requirePlainFile} from '../../lib/plain-file.ts';
 import {openLogFile} from '../log-file.ts';
 import {type DetachedOptions, spawnDetached} from './start-detached.ts';
@@ -14,6 +15,9 @@ export type WaitingOptions = Omit<DetachedOptions, 'output'> & {
 
 /** The file through which a worker gets its input. */
 const inputFile = 3;
+
+/** In another thread: this one may have something to do meanwhile. */
+const read = promisify(readFile);
 
 const waitingPrefix = 'worker-';
 /** A log of a waiting worker that is older belongs to one that was killed together with the process that started it. */
@@ -94,9 +98,9 @@ export class WaitingWorker {
  * @param logFile the last argument of the process
  * @returns undefined if there is nothing to do
  */
-export function awaitInput(logFile: string, nowMs: number): string | undefined {
+export async function awaitInput(logFile: string, nowMs: number): Promise<string | undefined> {
   removeAbandoned(dirname(logFile), nowMs);
-  const input = readFileSync(inputFile, 'utf8');
+  const input = await read(inputFile, 'utf8');
   // No child of this process gets it.
   closeSync(inputFile);
   if (input !== '') return input;

@@ -11,7 +11,7 @@ import type {
   StoreProperties,
   Traffic,
 } from '../store.ts';
-import {S3Connection} from './connection/connection.ts';
+import {loadSdk, S3Connection} from './connection/connection.ts';
 import {S3Remover} from './delete.ts';
 import {getObject} from './get.ts';
 import {listObjects} from './list.ts';
@@ -29,6 +29,10 @@ export async function openS3Store(options: S3StoreOptions): Promise<Store> {
   const {lockDays} = options;
   if (lockDays === undefined) return store;
   return Object.assign(store, {retain: (keys: readonly Key[]) => store.extend(keys, lockDays)});
+}
+
+export async function loadClient(): Promise<void> {
+  await loadSdk();
 }
 
 class S3Store implements Store {

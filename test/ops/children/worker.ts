@@ -5,7 +5,7 @@ import {awaitInput, type OperationNumber, openJournal, runOperation, type Work} 
 
 const [file = '', logsDir = '', what = '', logFile = ''] = process.argv.slice(2);
 console.log(`loaded, with ${what}`);
-const number = awaitInput(logFile, Date.now());
+const number = await awaitInput(logFile, Date.now());
 if (number === undefined) process.exit();
 const nowMicros = () => Date.now() * 1000;
 const journal = openJournal({file, logsDir, nowMicros, processes: systemProcesses});

@@ -41,6 +41,9 @@ type Clients = {client: S3Client; plain: () => S3Client; plainMade?: S3Client};
 const isRefusal = (error: unknown): error is ExpectedFailure =>
   error instanceof ExpectedFailure && error.failure.kind === 'not supported';
 
+/** Takes 60 ms and 34 MB, so it is loaded only for a store on S3. */
+export const loadSdk = () => import('@aws-sdk/client-s3');
+
 /**
  * One bucket at one server: sends calls, a limited number concurrently, retries them where that helps, and counts
  * them.
@@ -96,8 +99,7 @@ export class S3Connection {
    * @throws BkpError if no region is known, or the certificate file cannot be read
    */
   static async open(options: S3StoreOptions): Promise<S3Connection> {
-    // Loading it takes 60 ms and 34 MB, so it is loaded only for a store on S3.
-    const sdk = await import('@aws-sdk/client-s3');
+    const sdk = await loadSdk();
     const clock = options.clock ?? systemClock;
     const limits = () => options.limits?.() ?? {};
     const upload = new Pace(() => limits().uploadBytesPerSecond, clock);
