@@ -14,7 +14,7 @@ import {
   statusOf,
 } from '../ops/index.ts';
 import {statusColors} from './operation-pretty.ts';
-import {figureWords, issueLines, resultWords} from './operation-words.ts';
+import {type Figures, figuresOf, issueLines, resultWords} from './operation-words.ts';
 
 const widestBar = 40;
 const narrowestBar = 6;
@@ -29,8 +29,10 @@ type RunningProps = {
 };
 
 function textsOf({operation, columns, nowMicros, marked}: Omit<RunningProps, 'colors'>) {
-  const figures = [...figureWords(operation), `elapsed ${formatDuration(elapsedSeconds(operation, nowMicros))}`];
-  const tail = `${formatPercent(operation.progress.percent)}  ${phaseOf(operation)}`;
+  const elapsed = `elapsed ${formatDuration(elapsedSeconds(operation, nowMicros))}`;
+  const percent = formatPercent(operation.progress.percent);
+  const withPhase = `${percent}  ${phaseOf(operation)}`;
+  const tail = narrowestBar + 1 + widthOf(withPhase) > columns ? percent : withPhase;
   const barWidth = Math.min(widestBar, Math.max(narrowestBar, columns - tail.length - 4));
   return {
     mark: marked ? '› ' : '',
@@ -38,8 +40,18 @@ function textsOf({operation, columns, nowMicros, marked}: Omit<RunningProps, 'co
     statement: printable(operation.statement),
     barWidth,
     tail,
-    figures: figures.join(' · '),
+    figures: fitted({...figuresOf(operation), elapsed}, columns),
   };
+}
+
+/** Left out one after the other where a line has no room for all: the bar shows the amount, too. */
+const spare = ['rate', 'elapsed', 'amount'] as const;
+
+function fitted(figures: Figures & {elapsed: string}, columns: number): string {
+  const kept: Record<string, string> = {...figures};
+  const line = () => Object.values(kept).join(' · ');
+  for (const name of spare) if (widthOf(line()) > columns && Object.keys(kept).length > 1) delete kept[name];
+  return line();
 }
 
 /** @returns the width of each line in columns */

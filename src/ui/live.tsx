@@ -131,9 +131,9 @@ export function Live({
     marked: several && !over && operation === chosen,
   }));
   const footer = asked
-    ? `Cancel ${operationId(asked)}? y/n`
+    ? firstThatFits(columns, `Cancel ${operationId(asked)}? y/n`, `Cancel ${asked.number}? y/n`)
     : isRawModeSupported
-      ? `q leave · c cancel${several ? ' · ↑↓ choose' : ''}`
+      ? firstThatFits(columns, ...(several ? [`${keys} · ↑↓ choose`] : []), keys)
       : 'Ctrl-C leave';
   useEffect(() => onDraw?.([...blocks.flatMap(runningWidths), Math.min(columns, footer.length)]));
 
@@ -157,6 +157,12 @@ export function Live({
     </>
   );
 }
+
+const keys = 'q leave · c cancel';
+
+/** The last one is cut if none fits. */
+const firstThatFits = (columns: number, ...texts: readonly string[]) =>
+  texts.find((text) => text.length <= columns) ?? texts.at(-1)!;
 
 type Seen = {
   operations: readonly Operation[];

@@ -58,14 +58,26 @@ export function resultWords(result: OperationResult): string[] {
   return [formatCount(result.rows, 'row'), ...deleted, ...byteWords(result)];
 }
 
-/** @returns the figures of a running operation: `12.3 MiB of 27 MiB`, `5.1 MiB/s`, `3 s left` */
-export function figureWords({progress}: Operation): string[] {
-  const words: string[] = [];
+/** The figures of a running operation that are known. */
+export type Figures = {
+  /** `12.3 MiB of 27 MiB` */
+  amount?: string;
+  /** `5.1 MiB/s` */
+  rate?: string;
+  /** `3 s left` */
+  left?: string;
+};
+
+export function figuresOf({progress}: Operation): Figures {
   const {bytesDone, bytesTotal, itemsDone, itemsTotal, bytesPerSecond, secondsLeft} = progress;
-  if (bytesTotal !== undefined) words.push(`${formatBytes(bytesDone)} of ${formatBytes(bytesTotal)}`);
-  else if (bytesDone > 0) words.push(formatBytes(bytesDone));
-  else if (itemsTotal !== undefined) words.push(`${formatCount(itemsDone)} of ${formatCount(itemsTotal)}`);
-  if (bytesPerSecond !== undefined) words.push(formatRate(bytesPerSecond));
-  if (secondsLeft !== undefined) words.push(`${formatDuration(secondsLeft)} left`);
-  return words;
+  const figures: Figures = {};
+  if (bytesTotal !== undefined) figures.amount = `${formatBytes(bytesDone)} of ${formatBytes(bytesTotal)}`;
+  else if (bytesDone > 0) figures.amount = formatBytes(bytesDone);
+  else if (itemsTotal !== undefined) figures.amount = `${formatCount(itemsDone)} of ${formatCount(itemsTotal)}`;
+  if (bytesPerSecond !== undefined) figures.rate = formatRate(bytesPerSecond);
+  if (secondsLeft !== undefined) figures.left = `${formatDuration(secondsLeft)} left`;
+  return figures;
 }
+
+/** @returns the figures of a running operation: `12.3 MiB of 27 MiB`, `5.1 MiB/s`, `3 s left` */
+export const figureWords = (operation: Operation): string[] => Object.values(figuresOf(operation));

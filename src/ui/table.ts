@@ -16,8 +16,9 @@ export type TableRow = {
 
 export type TableStyle = {
   /**
-   * The table shrinks and wraps to fit. Undefined (a pipe): nothing wraps, so that a search finds a text in one piece.
-   * Either way, the last column becomes as wide as the longest note needs, if there is room.
+   * The table shrinks and wraps to fit. Where words would break in it, each cell gets a line of its own instead, without
+   * a box. Undefined (a pipe): nothing wraps, so that a search finds a text in one piece. Either way, the last column
+   * becomes as wide as the longest note needs, if there is room.
    */
   terminalColumns: number | undefined;
   colors: boolean;
@@ -25,9 +26,6 @@ export type TableStyle = {
 
 /** What is left and right of a note. */
 const border = 4;
-
-/** No column shrinks below this: one word a line is readable, one letter a line is not. */
-const narrowestColumn = 4;
 
 /**
  * Renders a table in YDB's form: columns as wide as their widest cell, lines between rows, notes below their row.
@@ -47,7 +45,12 @@ export function renderTable(
   );
   const longestNote = clean.flatMap(({notes}) => notes).reduce((longest, note) => Math.max(longest, widthOf(note)), 0);
   const inner = () => widths.reduce((sum, width) => sum + width + 3, -3);
-  if (terminalColumns !== undefined) shrink(widths, terminalColumns);
+  if (terminalColumns !== undefined) {
+    const words = columns.map((name, at) =>
+      Math.max(...[name, ...clean.map((row) => row.cells[at] ?? '')].map(longestWord)),
+    );
+    if (!shrink(widths, words, terminalColumns)) return renderRecords(columns, clean, terminalColumns);
+  }
   const room = (terminalColumns ?? Number.POSITIVE_INFINITY) - border;
   widths[widths.length - 1]! += Math.max(0, Math.min(longestNote, room) - inner());
   const innerWidth = inner();
@@ -85,12 +88,37 @@ function painted(text: string, color: Color | undefined): string {
   return color === undefined ? text : styleText(color, text, {validateStream: false});
 }
 
-/** Narrows the widest column by one until the table fits, or until every column has the smallest width. */
-function shrink(widths: number[], terminalColumns: number): void {
+const longestWord = (text: string) => Math.max(...text.split(/\s+/).map(widthOf));
+
+/**
+ * Narrows the widest column by one until the table fits.
+ * @param least no column becomes narrower than this
+ * @returns false if it does not fit then
+ */
+function shrink(widths: number[], least: readonly number[], terminalColumns: number): boolean {
   let excess = widths.reduce((sum, width) => sum + width + 3, 1) - terminalColumns;
   for (; excess > 0; excess -= 1) {
-    const widest = Math.max(...widths);
-    if (widest <= narrowestColumn) return;
-    widths[widths.indexOf(widest)]! -= 1;
+    const room = widths.map((width, at) => (width > least[at]! ? width : 0));
+    const widest = Math.max(...room);
+    if (widest === 0) return false;
+    widths[room.indexOf(widest)]! -= 1;
   }
+  return true;
+}
+
+/** A line for each cell, then the notes, and an empty line between rows. */
+function renderRecords(
+  columns: readonly string[],
+  rows: readonly Required<TableRow>[],
+  terminalColumns: number,
+): string {
+  const linesOfCell = (cell: string, name: string, color: Color | undefined) => {
+    const lines = wrap(`${name}: ${cell}`, terminalColumns);
+    return lines.length > 1 ? lines : [`${name}: ${painted(cell, color)}`];
+  };
+  const records = rows.map(({cells, colors, notes}) => [
+    ...cells.flatMap((cell, at) => linesOfCell(cell, columns[at]!, colors[at])),
+    ...notes.flatMap((note) => wrappedIssue(note, terminalColumns)),
+  ]);
+  return records.map((lines) => lines.map((line) => `${line}\n`).join('')).join('\n');
 }

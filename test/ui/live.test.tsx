@@ -5,6 +5,7 @@ import {widthOf} from '../../src/lib/text.ts';
 import type {Operation} from '../../src/ops/index.ts';
 import {leaveNote, type ViewEnd} from '../../src/ui/index.ts';
 import {Live, wrappedRows} from '../../src/ui/live.tsx';
+import {RunningBlock, runningWidths} from '../../src/ui/live-blocks.tsx';
 import {eventually} from '../helpers/eventually.ts';
 import {feed} from '../helpers/feed.ts';
 import {anOperation, createdAtMicros, done, running, second, transfer} from '../helpers/operations.ts';
@@ -55,6 +56,18 @@ fullbackup/12 BACKUP shop
 
 q leave · c cancel`),
   );
+});
+
+test.each([
+  [40, ['█░░░░░░░░░░░░░░░ 12.34%  TransferData', '12.3 MiB of 100 MiB · 18 s left']],
+  [27, ['░░░░░░ 12.34%  TransferData', '18 s left']],
+  [20, ['█░░░░░░░░░ 12.34%', '18 s left']],
+])('on a terminal of %s columns, a block shows what has room', async (columns, lines) => {
+  const props = {operation: active(), columns, nowMicros: createdAtMicros + 4 * second, marked: false};
+  const app = render(<RunningBlock colors={false} {...props} />);
+  open.push(app);
+  expect(app.lastFrame()!.trimEnd().split('\n').slice(1)).toEqual(lines);
+  for (const width of runningWidths(props)) expect(width).toBeLessThanOrEqual(columns);
 });
 
 test('elapsed time counts from the statement, not from the start of the worker', async () => {

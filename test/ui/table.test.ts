@@ -64,20 +64,43 @@ test('on a narrow terminal the widest column shrinks first, and its cells wrap',
 `);
 });
 
-test('at 40 columns no line is longer than the terminal', () => {
+test('at 60 columns no line is longer than the terminal', () => {
   const rows = [
     {cells: ['fullbackup/1234567', 'false', 'PROGRESS', 'TransferData (12.34%)'], notes: ['x'.repeat(100)]},
   ];
-  const lines = renderTable(columns, rows, {terminalColumns: 40, colors: false}).trimEnd().split('\n');
-  expect(lines.map((line) => line.length)).toEqual(lines.map(() => 40));
+  const lines = renderTable(columns, rows, {terminalColumns: 60, colors: false}).trimEnd().split('\n');
+  expect(lines.map((line) => line.length)).toEqual(lines.map(() => 60));
   expect(lines.join('').match(/x/g)).toHaveLength(100);
 });
 
-test('a column is never narrower than a few letters, however narrow the terminal', () => {
-  const lines = renderTable(columns, [{cells: done, notes}], {terminalColumns: 1, colors: false})
-    .trimEnd()
-    .split('\n');
-  expect(new Set(lines.map((line) => line.length))).toEqual(new Set([4 * 7 + 1]));
+test('where a box has no room for the words of its cells, each cell gets a line', () => {
+  const rows = [
+    {cells: done, colors: {2: 'green'} as const, notes},
+    {cells: ['fullbackup/12345678901', ...done.slice(1)]},
+  ];
+  expect(renderTable(columns, rows, {terminalColumns: 20, colors: true})).toBe(`\
+id: incbackup/12
+ready: true
+status: \u001b[32mSUCCESS\u001b[39m
+progress: Done
+Created by: root
+Create time:
+2025-12-26T13:05:24Z
+End time:
+2025-12-26T13:05:25Z
+
+id:
+fullbackup/123456789
+01
+ready: true
+status: SUCCESS
+progress: Done
+`);
+  // One column more than the words need.
+  const room = 'incbackup/12'.length + 'ready'.length + 'SUCCESS'.length + 'progress'.length + 4 * 3 + 1;
+  const at = (terminalColumns: number) => renderTable(columns, [{cells: done}], {terminalColumns, colors: false});
+  expect(at(room)).toContain('│ incbackup/12 │ true  │ SUCCESS │ Done     │');
+  expect(at(room - 1)).not.toContain('│');
 });
 
 test('a long note wraps under its start on a terminal, and is one line in a pipe', () => {
