@@ -196,10 +196,14 @@ async function tellOfEnd(deps: Deps, operation: Operation): Promise<void> {
 /** Listens only once: the second Ctrl-C finds no listener and ends the process, as in any program. */
 function firstInterrupt(names: readonly NodeJS.Signals[]): {signal: AbortSignal; release: () => void} {
   const interrupt = new AbortController();
-  const abort = () => interrupt.abort();
-  for (const name of names) process.once(name, abort);
   const release = () => {
     for (const name of names) process.off(name, abort);
   };
+  const abort = () => {
+    interrupt.abort();
+    // Later than now: a live view ends the process if its own listener finds no other while a signal is delivered.
+    setImmediate(release);
+  };
+  for (const name of names) process.on(name, abort);
   return {signal: interrupt.signal, release};
 }

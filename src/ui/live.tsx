@@ -1,6 +1,7 @@
+import {setTimeout as sleep} from 'node:timers/promises';
 import {Box, render, Static, Text, useApp, useInput, useStdin, useWindowSize} from 'ink';
 import {useEffect, useReducer, useState} from 'react';
-import {type Operation, operationId} from '../ops/index.ts';
+import {type Operation, type OperationNumber, operationId} from '../ops/index.ts';
 import {FinishedBlock, RunningBlock, runningWidths} from './live-blocks.tsx';
 import type {Subscribe, ViewEnd} from './subscribe.ts';
 
@@ -23,12 +24,39 @@ export type LiveOptions = {
  * runs in other processes and does not depend on it.
  */
 export async function showLive(options: LiveOptions): Promise<ViewEnd> {
-  const end: ViewEnd = {why: 'left', operations: []};
+  const printed = new Set<OperationNumber>();
+  for (;;) {
+    const end = await showOnce(options, printed);
+    if (end.why === 'suspended') await stopUntilContinued();
+    if (end.why === 'left' || end.why === 'finished') return {why: end.why, operations: end.operations};
+  }
+}
+
+/**
+ * As Ctrl-Z does where a terminal is not read key by key: stops all processes of the job, until `fg`. A process without
+ * a shell that could continue it does not stop.
+ */
+async function stopUntilContinued(): Promise<void> {
+  process.kill(0, 'SIGTSTP');
+  // It may stop in the first pause. SIGCONT, for which the next view listens, is delivered before the second one ends.
+  for (const _ of [1, 2]) await sleep(50);
+}
+
+/**
+ * `suspended`: by Ctrl-Z. `continued`: another program had stopped the process. The shell has used the terminal then,
+ * so the view begins again below.
+ */
+type LiveEnd = {why: ViewEnd['why'] | 'suspended' | 'continued'; operations: readonly Operation[]};
+
+/** @param printed the done operations that are on the screen; it adds those that it prints */
+async function showOnce(options: LiveOptions, printed: Set<OperationNumber>): Promise<LiveEnd> {
+  const end: LiveEnd = {why: 'left', operations: []};
   let widths: readonly number[] = [];
   const drawn = (lines: readonly number[]) => {
     widths = lines;
   };
-  const app = render(<Live {...options} onDraw={drawn} onEnd={(seen) => Object.assign(end, seen)} />, {
+  const onEnd = (seen: LiveEnd) => Object.assign(end, seen);
+  const app = render(<Live {...options} printed={printed} onDraw={drawn} onEnd={onEnd} />, {
     stdin: options.stdin,
     stdout: options.stdout,
     exitOnCtrlC: false,
@@ -43,10 +71,16 @@ export async function showLive(options: LiveOptions): Promise<ViewEnd> {
   const {stdout} = options;
   const eraseWrapped = () => stdout.write(eraseLine.repeat(wrappedRows(widths, stdout.columns)));
   stdout.prependListener('resize', eraseWrapped);
+  const beginAgain = () => {
+    end.why = 'continued';
+    app.unmount();
+  };
+  process.on('SIGCONT', beginAgain);
   try {
     await app.waitUntilExit();
   } finally {
     stdout.off('resize', eraseWrapped);
+    process.off('SIGCONT', beginAgain);
   }
   return end;
 }
@@ -63,6 +97,12 @@ export function wrappedRows(widths: readonly number[], columns: number): number 
 const linesPerBlock = 4;
 const linesForFooter = 3;
 
+type LiveProps = LiveOptions & {
+  printed?: Set<OperationNumber>;
+  onDraw?: (widths: readonly number[]) => void;
+  onEnd: (end: LiveEnd) => void;
+};
+
 export function Live({
   colors,
   subscribe,
@@ -70,36 +110,42 @@ export function Live({
   cancel,
   signal,
   withoutErrors = false,
+  printed,
   onDraw,
   onEnd,
-}: LiveOptions & {onDraw?: (widths: readonly number[]) => void; onEnd: (end: ViewEnd) => void}) {
+}: LiveProps) {
   const {exit} = useApp();
   const {isRawModeSupported} = useStdin();
   const {columns, rows} = useWindowSize();
   const [seen, show] = useReducer<Seen | undefined, [readonly Operation[]]>(see, undefined);
   const [selected, setSelected] = useState<number>();
   const [asking, setAsking] = useState<number>();
-  const [left, setLeft] = useState(false);
+  const [left, setLeave] = useState<'left' | 'suspended'>();
 
   useEffect(() => subscribe(show), [subscribe]);
   useEffect(() => {
-    const leave = () => setLeft(true);
+    const leave = () => setLeave('left');
     if (signal.aborted) leave();
     signal.addEventListener('abort', leave);
     return () => signal.removeEventListener('abort', leave);
   }, [signal]);
 
-  const {operations, finished} = seen ?? {operations: [], finished: []};
+  const {operations, finished: all} = seen ?? {operations: [], finished: []};
+  const [before] = useState(() => new Set(printed));
+  const finished = all.filter(({number}) => !before.has(number));
+  useEffect(() => {
+    for (const {number} of finished) printed?.add(number);
+  });
   const running = operations.filter(({state}) => state.name !== 'done');
   const chosen = running.find(({number}) => number === selected) ?? running[0];
   // Dropped when its operation ends meanwhile: `y` must not cancel another one.
   const asked = running.find(({number}) => number === asking);
-  const over = left || (seen !== undefined && running.length === 0);
+  const over = left !== undefined || (seen !== undefined && running.length === 0);
 
   // After the frame without the footer was drawn, because the last frame stays.
   useEffect(() => {
     if (!over) return;
-    onEnd({why: left ? 'left' : 'finished', operations});
+    onEnd({why: left ?? 'finished', operations});
     // Ink draws once more when it exits; in this turn <Static> still has its last items, which would be printed twice.
     const turn = setImmediate(exit);
     return () => clearImmediate(turn);
@@ -109,11 +155,12 @@ export function Live({
     (input, key) => {
       if (asked) {
         if (input === 'y') cancel(asked);
-        if (key.ctrl && input === 'c') setLeft(true);
+        if (key.ctrl && input === 'c') setLeave('left');
         setAsking(undefined);
         return;
       }
-      if (input === 'q' || key.escape || (key.ctrl && input === 'c')) setLeft(true);
+      if (input === 'q' || key.escape || (key.ctrl && input === 'c')) setLeave('left');
+      else if (key.ctrl && input === 'z') setLeave('suspended');
       else if (input === 'c' && chosen) setAsking(chosen.number);
       else if (key.downArrow || key.upArrow) setSelected(neighbour(running, chosen, key.downArrow ? 1 : -1));
     },

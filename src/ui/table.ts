@@ -16,9 +16,9 @@ export type TableRow = {
 
 export type TableStyle = {
   /**
-   * The table shrinks and wraps to fit. Where words would break in it, each cell gets a line of its own instead, without
-   * a box. Undefined (a pipe): nothing wraps, so that a search finds a text in one piece. Either way, the last column
-   * becomes as wide as the longest note needs, if there is room.
+   * The table shrinks and wraps to fit. Where words would break in it, each cell gets a line of its own instead,
+   * without a box. Undefined (a pipe): nothing wraps, so that a search finds a text in one piece. Either way, the last
+   * column becomes as wide as the longest note needs, if there is room.
    */
   terminalColumns: number | undefined;
   colors: boolean;

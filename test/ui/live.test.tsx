@@ -3,7 +3,7 @@ import {render} from 'ink-testing-library';
 import {afterEach, expect, test} from 'vitest';
 import {widthOf} from '../../src/lib/text.ts';
 import type {Operation} from '../../src/ops/index.ts';
-import {leaveNote, type ViewEnd} from '../../src/ui/index.ts';
+import {leaveNote} from '../../src/ui/index.ts';
 import {Live, wrappedRows} from '../../src/ui/live.tsx';
 import {RunningBlock, runningWidths} from '../../src/ui/live-blocks.tsx';
 import {eventually} from '../helpers/eventually.ts';
@@ -16,7 +16,7 @@ afterEach(() => {
 });
 
 function watch(from: ReturnType<typeof feed>, onDraw?: (widths: readonly number[]) => void) {
-  const ends: ViewEnd[] = [];
+  const ends: {why: string; operations: readonly Operation[]}[] = [];
   const cancelled: Operation[] = [];
   const leave = new AbortController();
   const app = render(

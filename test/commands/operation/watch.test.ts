@@ -1,3 +1,4 @@
+import {readFile} from 'node:fs/promises';
 import {stripVTControlCharacters} from 'node:util';
 import * as pty from '@lydell/node-pty';
 import {afterEach, beforeEach, expect, test} from 'vitest';
@@ -55,6 +56,49 @@ test('q leaves the view and prints what continues, and the work does continue', 
   expect((await journal.get(number)).state).toMatchObject({name: 'running', cancelRequested: false});
   // The view shows the cursor again at its end.
   expect(screen.raw.lastIndexOf('\u001b[?25h')).toBeGreaterThan(screen.raw.lastIndexOf('\u001b[?25l'));
+});
+
+test.each(['SIGTERM', 'SIGINT'])('%s leaves the view as q does', async (signal) => {
+  const screen = terminal(80, 'operation', 'watch');
+  await screen.sees('q leave · c cancel');
+  screen.child.kill(signal);
+  expect(await screen.ended).toBe(0);
+  await screen.sees('fullbackup/1 continues in the background.');
+  expect((await journal.get(number)).state).toMatchObject({name: 'running', cancelRequested: false});
+  expect(screen.raw.lastIndexOf('\u001b[?25h')).toBeGreaterThan(screen.raw.lastIndexOf('\u001b[?25l'));
+});
+
+test.skipIf(process.platform !== 'linux')('Ctrl-Z or SIGTSTP, then fg: the view continues', async () => {
+  const shell = pty.spawn('/bin/bash', ['--norc', '-i'], {
+    ...{name: 'xterm-256color', cols: 80, rows: 24, cwd: home},
+    env: {...bareEnv({home}), NODE: process.execPath, BKP: bkpFile, PS1: 'shell> '},
+  });
+  let raw = '';
+  shell.onData((data) => {
+    raw += data;
+  });
+  const sees = (text: string | RegExp) => eventually(() => expect(stripVTControlCharacters(raw)).toMatch(text));
+  const give = async (text: string, until: string | RegExp) => {
+    raw = '';
+    shell.write(text);
+    await sees(until);
+  };
+  await sees('shell> ');
+  await give('"$NODE" "$BKP" operation watch\r', 'q leave');
+  await give('\u001a', /Stopped/);
+  // The shell has its terminal back, with a cursor.
+  expect(raw).toContain('\u001b[?25h');
+  await give('stty -a | tr ";" "\\n"\r', / icanon /);
+  await give('kill -STOP %1; fg\r', 'q leave');
+  await give('c', 'Cancel fullbackup/1?');
+  await give('n', 'q leave');
+  const [pid] = (await readFile(`/proc/${shell.pid}/task/${shell.pid}/children`, 'utf8')).trim().split(' ');
+  raw = '';
+  process.kill(Number(pid), 'SIGTSTP');
+  await sees('Stopped');
+  await give('fg\r', 'q leave');
+  await give('q', 'fullbackup/1 continues in the background.');
+  await give('echo "status $?"; exit\r', 'status 0');
 });
 
 test('c and y cancel; when the work has stopped, the view ends with the result', async () => {
