@@ -28,7 +28,7 @@ export type ChunkWriterDeps = {
 const threadsFromBytes = 1024 * 1024;
 
 /** At most this many plain bytes are on their way into packs before reading further pieces waits. */
-const aheadBytes = 6 * 1024 * 1024;
+const aheadBytes = 4 * 1024 * 1024;
 
 /** `chunk` is absent if the vault already has it. `isOwn`: nothing else uses the memory of its stored form. */
 type Encoded = {id: ChunkId; plainBytes: number; chunk?: NewChunk; isOwn?: boolean};
