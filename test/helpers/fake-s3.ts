@@ -63,6 +63,8 @@ export type FakeS3 = {
   requests: LoggedRequest[];
   objects: FakeBucket;
   settings: FakeSettings;
+  /** Changed by tests of keys that are rotated. */
+  accepted: {accessKeyId?: string | undefined};
   /** Faults apply in the order in which they were added; a request is affected by at most one. */
   fault(at: FaultAt, effect: FaultEffect): void;
   close(): Promise<void>;
@@ -98,6 +100,7 @@ export async function startFakeS3(options: FakeS3Options = {}): Promise<FakeS3> 
     ...changed,
   };
   const objects = new FakeBucket(versioning);
+  const accepted = {accessKeyId};
   const requests: LoggedRequest[] = [];
   const faults: Fault[] = [];
 
@@ -114,7 +117,7 @@ export async function startFakeS3(options: FakeS3Options = {}): Promise<FakeS3> 
 
   const refuseOrCarryOut = (request: FakeRequest): Reply => {
     const signed = /Credential=([^/]*)\/\d+\/([^/]*)\//.exec(request.headers.authorization ?? '');
-    if (accessKeyId !== undefined && signed?.[1] !== accessKeyId) {
+    if (accepted.accessKeyId !== undefined && signed?.[1] !== accepted.accessKeyId) {
       throw new Refusal(403, 'InvalidAccessKeyId', 'The Access Key Id you provided does not exist in our records.');
     }
     if (region !== undefined && signed?.[2] !== region) {
@@ -180,6 +183,7 @@ export async function startFakeS3(options: FakeS3Options = {}): Promise<FakeS3> 
     requests,
     objects,
     settings,
+    accepted,
     fault: (at, effect) => void faults.push({at, effect, met: 0}),
     async close() {
       const closed = once(server, 'close');

@@ -21,6 +21,9 @@ const loadKms = (): Promise<KmsPackage> =>
 /** The SDK alone would wait minutes for a host that does not answer. */
 const requestHandler = {connectionTimeout: 5000, requestTimeout: 20_000, throwOnRequestTimeout: true};
 
+/** For the SDK's own chain of credentials: a scheduler must see that ~/.aws/credentials has new ones. */
+const readsAgain = {ignoreCache: true};
+
 const arnForm = /^arn:[a-z-]+:kms:([a-z0-9-]+):\d{12}:(?:key|alias)\/[\w/-]+$/;
 const nameForm = /^(?:alias\/[\w/-]+|[0-9a-f-]{36}|mrk-[0-9a-f]{32})$/;
 
@@ -34,7 +37,7 @@ export async function kmsKey(key: string): Promise<KeyKeeper> {
   if (region === undefined && !nameForm.test(key)) throw notAKey(key);
   const {KMS} = await loadKms();
   const ask = async <T>(call: 'Encrypt' | 'Decrypt', use: (kms: Kms) => Promise<T>): Promise<T> => {
-    const kms = new KMS({requestHandler, ...(region === undefined ? {} : {region})});
+    const kms = new KMS({requestHandler, ...readsAgain, ...(region === undefined ? {} : {region})});
     try {
       return await use(kms);
     } catch (error) {

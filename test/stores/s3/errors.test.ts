@@ -16,6 +16,7 @@ const table: [status: number, code: string, told: {code: string; message: RegExp
   [403, 'NotSignedUp', {code: 'STORE_DENIED', message: /access key/, next: /access_key_id/}],
   [400, 'ExpiredToken', {code: 'STORE_DENIED', message: /token/, next: /credentials/}],
   [403, 'ExpiredToken', {code: 'STORE_DENIED', message: /token/, next: /credentials/}],
+  [403, 'InvalidTokenId', {code: 'STORE_DENIED', message: /token/, next: /credentials/}],
   [400, 'AuthorizationHeaderMalformed', {code: 'STORE_UNAVAILABLE', message: /region/, next: /region=/}],
   [301, 'PermanentRedirect', {code: 'STORE_UNAVAILABLE', message: /region/, next: /region=/}],
   [404, 'NoSuchBucket', {code: 'STORE_UNAVAILABLE', message: /no bucket bucket/, next: /create the bucket/}],

@@ -33,7 +33,16 @@ export class ExpectedFailure extends Error {
 }
 
 /** A thrown error, classified. */
-type Classified = {error: unknown; failure: Failure};
+type Classified = {error: unknown; failure: Failure; attempt: Attempt};
+
+/** So often one call gets other credentials of the default chain: one that ends is followed by one that is valid. */
+const renewalsAtMost = 2;
+
+/**
+ * The SDK passes this to the providers of its default chain, which otherwise read ~/.aws/credentials once in the life
+ * of a process, for all clients: a scheduler would use expired keys for ever.
+ */
+const readsAgain = {ignoreCache: true};
 
 /** `plain` creates the client that sends no checksums, which few servers need. */
 type Clients = {client: S3Client; plain: () => S3Client; plainMade?: S3Client};
@@ -70,6 +79,8 @@ export class S3Connection {
   #sentBytes = 0;
   #receivedBytes = 0;
   #known = false;
+  /** The credentials are those of the default chain, which may find others later. */
+  readonly #isChained: boolean;
 
   private constructor(sdk: Sdk, clients: Clients, region: string, download: Pace, options: S3StoreOptions) {
     this.sdk = sdk;
@@ -87,6 +98,7 @@ export class S3Connection {
       caCertFile: options.caCertFile,
     };
     // By name, because an object that hides its fields from logs hides them from Object.values too.
+    this.#isChained = options.credentials === undefined;
     const {accessKeyId, secretAccessKey, sessionToken} = options.credentials ?? {};
     this.#secrets = new Set([accessKeyId, secretAccessKey, sessionToken].filter((secret) => secret !== undefined));
     this.#timeouts = {...defaultTimeouts, ...options.timeouts};
@@ -118,7 +130,7 @@ export class S3Connection {
         responseChecksumValidation: 'WHEN_REQUIRED',
         ...(region === undefined ? {} : {region}),
         ...(options.endpoint === undefined ? {} : {endpoint: options.endpoint, forcePathStyle: true}),
-        ...(options.credentials === undefined ? {} : {credentials: options.credentials}),
+        ...(options.credentials === undefined ? readsAgain : {credentials: options.credentials}),
       });
     const client = makeClient('WHEN_SUPPORTED');
     const clients = {client, plain: () => makeClient('WHEN_REQUIRED')};
@@ -141,45 +153,80 @@ export class S3Connection {
     once: (attempt: Attempt, current: Try) => Promise<T>,
     expected: readonly FailureKind[] = [],
   ): Promise<T> {
-    const seen: {last?: Classified} = {};
+    for (let renewals = 0; ; renewals++) {
+      const seen: {last?: Classified} = {};
+      try {
+        return await this.#retried(what, once, seen);
+      } catch (error) {
+        const {last} = seen;
+        if (last === undefined || last.error !== error) throw error;
+        const {failure, attempt} = last;
+        if (renewals < renewalsAtMost && isOfCredentials(failure) && (await this.#hasOthers(attempt))) continue;
+        if (expected.includes(failure.kind)) throw new ExpectedFailure(failure);
+        throw this.error(failure, what);
+      }
+    }
+  }
+
+  /** @param seen gets the failure of the last try */
+  async #retried<T>(
+    what: Call,
+    once: (attempt: Attempt, current: Try) => Promise<T>,
+    seen: {last?: Classified},
+  ): Promise<T> {
     const {stallMs} = this.#timeouts;
     const patienceMs = what.patienceMs ?? this.#timeouts.patienceMs;
     const signal = this.#signal;
+    return withRetries(
+      (current) =>
+        this.#slots.run(async () => {
+          signal?.throwIfAborted();
+          const attempt = new Attempt({stallMs, signal});
+          this.#requests[what.call] = (this.#requests[what.call] ?? 0) + 1;
+          try {
+            return await attempt.run(() => once(attempt, current));
+          } catch (error) {
+            const classified = failureIn(error, attempt);
+            if (classified !== undefined) seen.last = classified;
+            throw error;
+          } finally {
+            for (const secret of attempt.secrets) this.#secrets.add(secret);
+            this.#known ||= attempt.headers !== undefined;
+            this.#sentBytes += attempt.sentBytes;
+            this.#receivedBytes += attempt.receivedBytes;
+          }
+        }),
+      {
+        clock: this.clock,
+        random: systemRandom,
+        patienceMs,
+        signal,
+        known: () => this.#known,
+        failureOf: (error) => (seen.last !== undefined && seen.last.error === error ? seen.last.failure : undefined),
+      },
+    );
+  }
+
+  /**
+   * Credentials may be replaced while a process runs: a program writes new ones into the file of a profile, or a key is
+   * rotated. The SDK looks for others by itself only if it knows when the ones that it has expire.
+   * @returns whether the default chain now finds others than those that this attempt used
+   */
+  async #hasOthers({secrets}: Attempt): Promise<boolean> {
+    if (!this.#isChained) return false;
+    const {client, plainMade} = this.#clients;
+    const search = new Attempt({stallMs: this.#timeouts.stallMs, signal: this.#signal});
     try {
-      return await withRetries(
-        (current) =>
-          this.#slots.run(async () => {
-            signal?.throwIfAborted();
-            const attempt = new Attempt({stallMs, signal});
-            this.#requests[what.call] = (this.#requests[what.call] ?? 0) + 1;
-            try {
-              return await attempt.run(() => once(attempt, current));
-            } catch (error) {
-              const classified = failureIn(error, attempt);
-              if (classified !== undefined) seen.last = classified;
-              throw error;
-            } finally {
-              for (const secret of attempt.secrets) this.#secrets.add(secret);
-              this.#known ||= attempt.headers !== undefined;
-              this.#sentBytes += attempt.sentBytes;
-              this.#receivedBytes += attempt.receivedBytes;
-            }
-          }),
-        {
-          clock: this.clock,
-          random: systemRandom,
-          patienceMs,
-          signal,
-          known: () => this.#known,
-          failureOf: (error) => (seen.last !== undefined && seen.last.error === error ? seen.last.failure : undefined),
-        },
-      );
-    } catch (error) {
-      const {last} = seen;
-      if (last === undefined || last.error !== error) throw error;
-      const {failure} = last;
-      if (expected.includes(failure.kind)) throw new ExpectedFailure(failure);
-      throw this.error(failure, what);
+      return await search.run(async () => {
+        const found = await client.config.credentials({forceRefresh: true});
+        await plainMade?.config.credentials({forceRefresh: true});
+        const {accessKeyId, sessionToken} = found;
+        return accessKeyId !== secrets[0] || sessionToken !== secrets[1];
+      });
+    } catch {
+      this.#signal?.throwIfAborted();
+      // The error of the request says what is wrong.
+      return false;
     }
   }
 
@@ -281,5 +328,7 @@ function failureIn(error: unknown, attempt: Attempt): Classified | undefined {
   // A refusal means that the server did nothing; after a 500 that is unknown.
   if (failure.status !== undefined && failure.status < 500) attempt.mayHaveArrived = false;
   if (failure.kind === 'throttled') attempt.mayHaveArrived = false;
-  return {error, failure};
+  return {error, failure, attempt};
 }
+
+const isOfCredentials = ({kind}: Failure) => kind === 'expired' || kind === 'wrong key';

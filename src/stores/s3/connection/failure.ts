@@ -101,6 +101,8 @@ const kindOfName: Record<string, FailureKind> = {
   ExpiredTokenException: 'expired',
   TokenRefreshRequired: 'expired',
   InvalidToken: 'expired',
+  // MinIO.
+  InvalidTokenId: 'expired',
   CredentialsProviderError: 'no credentials',
   TokenProviderError: 'no credentials',
   RequestTimeTooSkewed: 'clock',
