@@ -27,13 +27,17 @@ export function microsOf(text: string): number | undefined {
   return Number.isNaN(millis) ? undefined : millis * 1000 + Number(fraction.slice(0, 6).padEnd(6, '0'));
 }
 
+/** ISO 8601's form without separators: in the name of a database's backup, as reports and the store have it. */
+const basicForm = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(\.\d+)?Z$/;
+
 /**
- * A point in time as the user types it; see {@link microsOf} for the forms.
+ * A point in time as the user types it: one of the forms of {@link microsOf}, or `20261121T120000.123456Z`.
  * @returns microseconds since 1970
  * @throws BkpError `USAGE`, also for more than six digits after the seconds
  */
 export function parseTimestamp(text: string): number {
-  const micros = /\.\d{7}/.test(text) ? undefined : microsOf(text.trim());
+  const plain = text.trim().replace(basicForm, '$1-$2-$3T$4:$5:$6$7Z');
+  const micros = /\.\d{7}/.test(text) ? undefined : microsOf(plain);
   if (micros !== undefined) return micros;
   throw new BkpError('USAGE', `${JSON.stringify(text)} is not a timestamp`, {
     next: 'write it as 2026-11-21T12:00:00Z, with at most six digits after the seconds, or as -1 day',

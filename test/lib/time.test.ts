@@ -20,17 +20,24 @@ test.each([
   ['2026-11-21 12:30', '2026-11-21T12:30:00.000000Z'],
   ['2026-11-21T12:30:15.5', '2026-11-21T12:30:15.500000Z'],
   ['2026-11-21T12:30:15+02:00', '2026-11-21T10:30:15.000000Z'],
+  ['20261121T123015.123456Z', '2026-11-21T12:30:15.123456Z'],
+  ['20261121T123015Z', '2026-11-21T12:30:15.000000Z'],
   [' 2026-11-21T12:30:15-0130 ', '2026-11-21T14:00:15.000000Z'],
 ])('parseTimestamp reads %j as %s', (text, expected) => {
   expect(microsText(parseTimestamp(text))).toBe(expected);
 });
 
-test.each(['', 'yesterday', '2026-13-01', '2026-11-21T25:00', '12:00', '2026-11-21T12:00:00.1234567Z'])(
-  'parseTimestamp refuses %j',
-  (text) => {
-    expect(() => parseTimestamp(text)).toThrow(expect.objectContaining({code: 'USAGE'}));
-  },
-);
+test.each([
+  '',
+  'yesterday',
+  '2026-13-01',
+  '2026-11-21T25:00',
+  '12:00',
+  '2026-11-21T12:00:00.1234567Z',
+  '20261321T120000Z',
+])('parseTimestamp refuses %j', (text) => {
+  expect(() => parseTimestamp(text)).toThrow(expect.objectContaining({code: 'USAGE'}));
+});
 
 test('microsOf cuts digits beyond microseconds and returns undefined for any other text', () => {
   expect(microsOf('2026-11-21T12:00:00.123456789Z')).toBe(microsOf('2026-11-21T12:00:00.123456Z'));

@@ -39,7 +39,7 @@ export function kitText({store, keys, code, made}: Kit): string {
     `  bkp ${option} \\`,
     `    --source new.db sql --wait "RESTORE <collection>"`,
     '',
-    `The key is not case-sensitive. Its last group tells a mistyped one.`,
+    `The key is not case-sensitive. Its last group shows typing errors.`,
     '',
   ].join('\n');
 }

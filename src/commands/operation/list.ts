@@ -59,7 +59,7 @@ export async function runOperationList(deps: CommandDeps, options: OperationList
 
 /** Any whole number; the journal limits it to the largest page size. */
 function parsePageSize(text: string): number {
-  if (!/^\d+$/.test(text)) {
+  if (!/^\d+$/.test(text) || Number(text) === 0) {
     throw new BkpError('USAGE', `Invalid page size: ${JSON.stringify(text)}`, {next: 'type a number from 1 to 100'});
   }
   return Number(text);

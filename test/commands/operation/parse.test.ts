@@ -33,6 +33,7 @@ test.each([
 test.each([
   [operationList, ['nosuch'], 'USAGE', 'Invalid kind. Use one of: cleanup, '],
   [operationList, ['-s', 'ten'], 'USAGE', 'Invalid page size: "ten"'],
+  [operationList, ['-s', '0'], 'USAGE', 'Invalid page size: "0"'],
   [operationList, ['-t', 'abc'], 'BAD_REQUEST', 'Unable to parse page token'],
   [operationGet, ['notanid'], 'USAGE', 'Invalid operation ID'],
   [operationForget, ['ydb://fullbackup/14'], 'USAGE', 'Invalid operation ID'],
