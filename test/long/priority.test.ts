@@ -30,12 +30,5 @@ test.runIf(process.platform === 'linux')(
     application.exec('ROLLBACK');
     application.close();
     expect(await desk.bkp('operation', 'wait', 'last')).toMatchObject({status: 0});
-
-    // Users wait for a restore.
-    desk.exec('DROP TABLE big');
-    const restore = {give: () => desk.sql('RESTORE c')};
-    const started = await whileHeld(desk, restore, async (worker) => readFileSync(`/proc/${worker}/cmdline`, 'utf8'));
-    expect(started).toMatch(/worker\0\d+\0$/);
-    expect(await desk.bkp('operation', 'wait', 'last')).toMatchObject({status: 0});
   },
 );
