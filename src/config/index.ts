@@ -56,6 +56,11 @@ export async function profileName(input: Pick<SettingsInput, 'home' | 'env' | 'f
   return (await import('./settings.ts')).profileName(input);
 }
 
+/** The files that the environment names for values of settings. */
+export async function valueFiles(input: Pick<SettingsInput, 'env' | 'cwd'>): Promise<readonly string[]> {
+  return (await import('./settings.ts')).valueFiles(input);
+}
+
 /** The flag or the environment variable that overrides the profile's value; undefined: nothing overrides it. */
 export async function overrideOf(
   setting: Setting,

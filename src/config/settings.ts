@@ -99,6 +99,11 @@ export function fileVariables(setting: Setting, env: Environment): string[] {
   return namesIn(setting).flatMap(({name, isFile}) => (isFile && env[name] ? [env[name]] : []));
 }
 
+/** The files of all settings, from `cwd`. */
+export function valueFiles({env, cwd}: Pick<SettingsInput, 'env' | 'cwd'>): string[] {
+  return settings.flatMap((setting) => fileVariables(setting, env)).map((file) => resolve(cwd, file));
+}
+
 /** Where a value was found; `read` opens a file. */
 type Given = {read: () => string | undefined; origin: string; cwd: string};
 

@@ -1,5 +1,5 @@
 import type {BackupType} from '../../collections/index.ts';
-import {profileName} from '../../config/index.ts';
+import {profileName, valueFiles} from '../../config/index.ts';
 import {asPlain, BkpError} from '../../errors/index.ts';
 import {secondsText} from '../../lib/time.ts';
 import {type Operation, type OperationNumber, operationId} from '../../ops/index.ts';
@@ -60,6 +60,8 @@ export class Scheduler {
   #known = new Map<string, readonly Scheduled[]>();
   #profiles: readonly OpenProfile[] = [];
   #lookedMs = Number.NEGATIVE_INFINITY;
+  /** Files that the environment names. */
+  #files: readonly string[] = [];
   #stamp: string | undefined;
   #hasFailed = false;
   readonly #tries = new Map<string, Try>();
@@ -84,7 +86,8 @@ export class Scheduler {
   async reload(): Promise<void> {
     const {deps, profiles} = this.#options;
     // Taken before reading, so that a change during the reload causes another one.
-    this.#stamp = reloadStamp(deps.home);
+    this.#files = await valueFiles(deps);
+    this.#stamp = this.#newStamp();
     const wanted = profiles.length === 0 ? [undefined] : profiles;
     const opened: OpenProfile[] = [];
     for (const name of wanted) {
@@ -120,7 +123,7 @@ export class Scheduler {
     this.#reportRunner();
     await (await this.#options.deps.journal()).reap();
     await this.#tellEnds();
-    if (this.#stamp !== undefined && this.#stamp !== reloadStamp(this.#options.deps.home)) {
+    if (this.#stamp !== undefined && this.#stamp !== this.#newStamp()) {
       await this.reloadOrKeep(
         'settings and schedules are reloaded: the configuration changed, or reload_config() was called',
       );
@@ -144,6 +147,10 @@ export class Scheduler {
       }
     }
     return Math.max(0, pauseMs);
+  }
+
+  #newStamp(): string {
+    return reloadStamp(this.#options.deps.home, this.#files);
   }
 
   /** Other commands warn when nothing runs the schedules. */

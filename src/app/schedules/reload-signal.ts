@@ -28,9 +28,12 @@ export function askForReload({reloadFile}: Files, nowMicros: number): void {
   }
 }
 
-/** Changes when a reload is requested or the configuration file changes. */
-export function reloadStamp({configFile, reloadFile}: Files): string {
-  return [configFile, reloadFile]
+/**
+ * Changes when a reload is requested, or when the configuration file or one of the others changes.
+ * @param others files that the environment names, in which keys may be replaced every hour
+ */
+export function reloadStamp({configFile, reloadFile}: Files, others: readonly string[]): string {
+  return [configFile, reloadFile, ...others]
     .map((file) => {
       const found = statSync(file, {throwIfNoEntry: false, bigint: true});
       return found === undefined ? 'absent' : `${found.ino} ${found.size} ${found.mtimeNs}`;

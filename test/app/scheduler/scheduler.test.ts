@@ -380,6 +380,20 @@ test('a database’s overlapping run is skipped and reported; a refused one is r
   expect(await at('04T02:00:00')).toEqual([`${name}: dbbackup/3 started`]);
 });
 
+test('a file that the environment names is read again when it changes, as keys in it do every hour', async () => {
+  const {desk, deps, scheduler, at} = await openBench();
+  const file = join(desk.home, 'heartbeat');
+  writeFileSync(file, 'http://127.0.0.1:9/one');
+  Object.assign(deps.env, {BKP_NOTIFY_HEARTBEAT_FILE: file});
+  await scheduler.reload();
+  expect(await at('02T09:00:00')).toEqual([]);
+  writeFileSync(`${file}.new`, 'http://127.0.0.1:9/two');
+  renameSync(`${file}.new`, file);
+  const reloaded = 'settings and schedules are reloaded: the configuration changed, or reload_config() was called';
+  expect(await at('02T09:00:30')).toContain(reloaded);
+  expect(await at('02T09:01:00')).toEqual([]);
+});
+
 test('changed settings and reload_config() take effect in the next round; wrong ones change nothing', async () => {
   const bench = await openBench();
   const {scheduler, at, sql, profile, deps} = bench;
