@@ -22,6 +22,8 @@ export class ExecStandIn {
   writesCheckpoint = true;
   /** How long CREATE takes after the checkpoint was written: the sync of the machine. */
   syncMs = 0;
+  /** Awaited between finding the status of the checkpoint and sending it. */
+  beforeStatus: () => Promise<void> = async () => {};
   /** Carries out CREATE, then cuts the connection instead of replying. */
   cutsCreate = false;
   readonly statements: string[] = [];
@@ -51,6 +53,7 @@ export class ExecStandIn {
       const answer = this.#answer(query);
       const reply = () => send('error' in answer ? 400 : 200, {query, ...answer});
       if (query === 'CHECKPOINT CREATE') setTimeout(reply, this.syncMs);
+      else if (query.includes('checkpoint_status()')) void this.beforeStatus().then(reply);
       else reply();
     });
   }

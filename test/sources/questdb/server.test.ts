@@ -1,5 +1,6 @@
 import {mkdirSync, readFileSync, utimesSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
+import {setTimeout as pause} from 'node:timers/promises';
 import {describe, expect, test} from 'vitest';
 import type {CheckpointSource} from '../../../src/sources/index.ts';
 import {openQuestDbSource, type Processes} from '../../../src/sources/questdb/index.ts';
@@ -84,6 +85,20 @@ describe('a checkpoint that a process of another home holds', () => {
     await home(2, {1: 'gone'}).releaseLeftover(diedAfterMicros, 'dbbackup/1');
     expect(server.held).toBeUndefined();
   });
+});
+
+test('a checkpoint of another program is not released after a pause, on the strength of an old answer', async () => {
+  const frozen = await home(1).freeze(options('dbbackup/1'));
+  await frozen.confirm();
+  server.beforeStatus = async () => {
+    server.beforeStatus = async () => {};
+    // Paused, while the server is restarted and another program creates a checkpoint.
+    server.held = server.held! + 5_000_000;
+    await pause(1100);
+  };
+  await frozen.release();
+  expect(server.statements).not.toContain('CHECKPOINT RELEASE');
+  expect(server.held).toBeDefined();
 });
 
 describe('a checkpoint for other programs', () => {

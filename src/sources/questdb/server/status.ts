@@ -21,8 +21,22 @@ export async function checkpointStatus(http: QuestDbHttp): Promise<CheckpointSta
   return {startedAtMicros, nowMicros};
 }
 
-/** Releases the checkpoint with this `started_at`, unless it is gone or another one has taken its place. */
+/** RELEASE releases any checkpoint, so an answer that is older than this no longer says whose it would be. */
+const freshMs = 1000;
+
+/** A server may be slow all the time; a checkpoint that stays held costs it disk until it is released. */
+const mostTries = 5;
+
+/**
+ * Releases the checkpoint with this `started_at`, unless it is gone or another one has taken its place: while this
+ * process was paused, the server may have been restarted, and another program may have created one.
+ */
 export async function releaseOwn(http: QuestDbHttp, ownMicros: number): Promise<void> {
-  const {startedAtMicros} = await checkpointStatus(http);
-  if (startedAtMicros === ownMicros) await http.rows('CHECKPOINT RELEASE');
+  for (let tries = 1; tries <= mostTries; tries++) {
+    const askedAtMs = performance.now();
+    const {startedAtMicros} = await checkpointStatus(http);
+    if (startedAtMicros !== ownMicros) return;
+    if (performance.now() - askedAtMs <= freshMs) break;
+  }
+  await http.rows('CHECKPOINT RELEASE');
 }
