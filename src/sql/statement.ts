@@ -54,7 +54,7 @@ export type StatementBody =
   | {kind: 'backup-database'; settings: readonly Setting[]}
   | {kind: 'backup-abort'}
   | {kind: 'checkpoint'; action: 'create' | 'release'}
-  /** `timestamp`: the newest backup that has nothing of after it; `target`: a folder or a file. */
+  /** `timestamp`: the newest backup that contains nothing from after it; `target`: a folder or a file. */
   | {
       kind: 'restore-database';
       tables?: readonly Name[];

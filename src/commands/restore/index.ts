@@ -20,7 +20,7 @@ export function command(deps: CommandDeps, run = runRestore): Command {
     )
     .option(
       '--at <when>',
-      'a backup, a time (the newest that has nothing of after it), -1day, or latest; default: the newest',
+      'a backup, a time (the newest backup with nothing from after it), -1day, or latest; default: the newest',
     )
     .option('--into <database>', 'restore the tables into this database instead of the source; a new file is created')
     .option('--into-schema <schema>', 'restore the tables into this schema; it is created (PostgreSQL)')
