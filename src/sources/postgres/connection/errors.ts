@@ -101,12 +101,15 @@ export function translated(error: unknown, {place, psql}: {place: string; psql: 
         ...options,
         next: `psql ${psql.replace(/dbname=('[^']*'|\S+)/u, 'dbname=postgres')} -l lists the server's databases`,
       });
-    case '42501':
+    case '42501': {
+      const hidden = /row-level security policy for table ("(?:[^"]|"")*")/u.exec(fault.message)?.[1];
+      if (hidden !== undefined) return hidesRows(hidden, place, state);
       return new BkpError('PRECONDITION', `the role lacks a right on ${place}: ${fault.message}`, {
         cause: fault.detail,
         context: {sqlState: state},
         next: 'grant the rights that docs/postgresql.md lists; for tables of another role, also membership in it',
       });
+    }
     case '55P03':
       return new BkpError('SOURCE_LOCKED', `a lock in ${place} was not free in time`, {
         ...options,
@@ -161,6 +164,17 @@ export function translated(error: unknown, {place, psql}: {place: string; psql: 
     next: fault.hint ?? step,
     context: {sqlState: state, ...domainOf(fault)},
     ...(retryable ? {retryable} : {}),
+  });
+}
+
+/** @param tables as the message names them */
+export function hidesRows(tables: string, place: string, sqlState?: string): BkpError {
+  return new BkpError('PRECONDITION', `row-level security would hide rows of ${tables} in ${place} from the role`, {
+    cause: 'what bkp does not see would look as if it did not exist',
+    context: {sqlState},
+    next:
+      'ALTER ROLE … BYPASSRLS for the role of bkp; or, if it owns the table, ' +
+      'ALTER TABLE … NO FORCE ROW LEVEL SECURITY until the statement has ended',
   });
 }
 

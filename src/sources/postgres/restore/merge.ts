@@ -7,7 +7,7 @@ import {quoteIdent} from '../connection/quote.ts';
 import {fixSettings} from '../connection/session.ts';
 import {bringBack} from './bring-back.ts';
 import {isGone, isNew, isOther, isSame} from './compared.ts';
-import {isAboutNames, onSomePath} from './later.ts';
+import {isAboutNames, onSomePath, runOrLeave} from './later.ts';
 import {fitOf, type MergedPair} from './merge-fit.ts';
 import {parentsFirst} from './references.ts';
 import {advanceSequences} from './sequences.ts';
@@ -41,6 +41,7 @@ export async function mergeTables(
   await connection.run('BEGIN');
   try {
     await fixSettings(connection, {lockTimeoutSeconds});
+    await requireOrigin(connection);
     const pairs = await pairsOf(connection, {tables, mode});
     for (const {living} of pairs) await connection.run(`LOCK TABLE ${living} IN SHARE ROW EXCLUSIVE MODE`);
     for (const {name, added} of pairs) {
@@ -62,6 +63,20 @@ export async function mergeTables(
     await connection.run('ROLLBACK').catch(() => {});
     throw refused(error);
   }
+}
+
+/**
+ * With another role of replication, the server checks no foreign key, and rules for it change what is written.
+ * @throws BkpError `PRECONDITION` if the setting cannot be changed
+ */
+async function requireOrigin(connection: Connection): Promise<void> {
+  const role = await connection.value("SELECT current_setting('session_replication_role')");
+  if (role === 'origin') return;
+  if (await runOrLeave(connection, 'SET LOCAL session_replication_role = origin')) return;
+  throw new BkpError('PRECONDITION', `session_replication_role is ${role} for the role of ${connection.facts.place}`, {
+    cause: 'the server would check no foreign key of the rows that come back, and this role may not change that',
+    next: 'ALTER ROLE … RESET session_replication_role, and ALTER DATABASE … RESET session_replication_role',
+  });
 }
 
 /** See `Staging.compare`. */

@@ -2,6 +2,7 @@ import {BkpError} from '../../../errors/index.ts';
 import type {MergeMode, TableSchema} from '../../source.ts';
 import {findRelation} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
+import {hidesRows} from '../connection/errors.ts';
 import {quoteIdent} from '../connection/quote.ts';
 import {asIdent} from '../schema/rewrite.ts';
 import {pairOf, type StoredTable, storedTables} from './stored.ts';
@@ -50,6 +51,19 @@ export async function requireNeeded(
       });
     }
   }
+}
+
+/**
+ * Refuses to change rows of living tables some of which the role does not see.
+ * @throws BkpError `PRECONDITION` naming the tables
+ */
+export async function requireVisible(connection: Connection, names: readonly string[]): Promise<void> {
+  const rows = await connection.rows(
+    `SELECT name FROM pg_catalog.json_array_elements_text($1::pg_catalog.json) AS wanted (name)
+      WHERE row_security_active(to_regclass(name))`,
+    [JSON.stringify(names)],
+  );
+  if (rows.length > 0) throw hidesRows(rows.map(([name]) => name).join(', '), connection.facts.place);
 }
 
 function neededIsGone({facts}: Connection, name: string, needed: string): BkpError {

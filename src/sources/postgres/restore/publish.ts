@@ -110,7 +110,8 @@ export async function publishInTransaction(
   const withViews = new Set(after.map(({sql}) => sql));
   const last = inOrder(tables, ({finish}) => finish).filter(({sql}) => !withViews.has(sql));
   const later = await laterIn(connection, options.schema);
-  const isUnfinished = new Set(later.map(({name}) => name));
+  // Rows that come last must meet no policy of the role that restores them.
+  const isUnfinished = new Set([...later.map(({name}) => name), ...late.keys()]);
   for (const {table, sql} of last.filter((one) => !isOfOwner(one))) {
     if (!isUnfinished.has(table.name)) await leftOut.try(connection, sql, {run: staged(sql), of: table.name});
   }
@@ -157,7 +158,7 @@ export async function publishInTransaction(
   for (const one of [...options.waiting, ...lateKeys]) await addOutside(one, published);
   for (const one of unfinished) if (!isAccess(one)) await finish(one);
   for (const table of tables) {
-    if (!isUnfinished.has(table.name) && !late.has(table.name)) continue;
+    if (!isUnfinished.has(table.name)) continue;
     const sql = `ANALYZE ${nameOf(targetOf(table))}`;
     await onSomePath(connection, options.searchPath, () => connection.run(sql)).catch((error: unknown) => {
       if (!(error instanceof BkpError) || error.context.sqlState === undefined) throw error;

@@ -25,7 +25,7 @@ import {LeftOut} from './left-out.ts';
 import {Loaders} from './loaders.ts';
 import {removeStaged} from './made.ts';
 import {compareTables, mergeTables} from './merge.ts';
-import {requireFreeNames, requireNeeded} from './obstacles.ts';
+import {requireFreeNames, requireNeeded, requireVisible} from './obstacles.ts';
 import {publishTables, type TableStatement} from './publish.ts';
 import {StagedTables, type StagedTablesInput, stagingPrefix} from './staged-tables.ts';
 import {inOrder, isPrimaryKey, type StoredTable} from './stored.ts';
@@ -114,6 +114,7 @@ export class PostgresStaging implements Staging {
       const targets = schemas.map((schema) => published.get(schema.name) ?? schema);
       const staged = new StagedTables(connection, {...input, published: targets});
       if (mode === undefined) await requireFreeNames(connection, staged.targets);
+      else await requireVisible(connection, [...staged.tables.keys()]);
       await requireNeeded(connection, [...staged.tables.values()], mode);
       await requireNoRefusal(connection, staged.firstSchema);
       loaders = await Loaders.open(reconnect, connections);
