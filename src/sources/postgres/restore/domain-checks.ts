@@ -44,7 +44,7 @@ export async function dropDomainChecks(
         coalesce(pg_get_constraintdef(c.oid), '${setsNotNull}'), obj_description(c.oid, 'pg_constraint')
       FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
       CROSS JOIN LATERAL (
-        SELECT oid, conname FROM pg_constraint WHERE contypid = t.oid AND contype IN ('c', 'n') AND convalidated
+        SELECT oid, conname FROM pg_constraint WHERE contypid = t.oid AND contype IN ('c', 'n')
         UNION ALL SELECT NULL, 'not null' WHERE t.typnotnull
           AND NOT EXISTS (SELECT FROM pg_constraint WHERE contypid = t.oid AND contype = 'n')) c
       WHERE t.oid IN

@@ -2,7 +2,7 @@ import {BkpError} from '../../../errors/index.ts';
 import type {Connection} from '../connection/connection.ts';
 import {serverWords} from '../connection/errors.ts';
 import {qualified, quoteIdent, quoteText, unquoted} from '../connection/quote.ts';
-import {type Moves, rewrite} from '../schema/rewrite.ts';
+import {isDomainCheck, type Moves, rewrite} from '../schema/rewrite.ts';
 import {tokensOf} from '../schema/tokens.ts';
 import type {LeftOut} from './left-out.ts';
 import type {SharedObject} from './stored.ts';
@@ -46,6 +46,8 @@ export async function createShared(
       }
       continue;
     }
+    if (isDomainCheck(object) && present.has(shown(/^ALTER (DOMAIN (?:"(?:[^"]|"")*"|[^\s"])+)/u.exec(sql)![1]!)))
+      continue;
     if (await isThereAlready(connection, object)) {
       present.add(shown(`${type} ${name}`));
       continue;

@@ -17,6 +17,10 @@ export function movedKeys(schema: string, name: string, {isTable}: {isTable: boo
 
 const typeKey = (key: string) => `${key} type`;
 
+/** A check that pg_dump does not write with its domain, because it is not valid for all values. */
+export const isDomainCheck = ({type, sql}: {type: string; sql: string}) =>
+  type === 'CHECK CONSTRAINT' && sql.startsWith('ALTER DOMAIN ');
+
 /** As `quote_ident` writes a name; keywords are always quoted, which means the same. */
 export function asIdent(name: string): string {
   return /^[a-z_][a-z0-9_]*$/u.test(name) ? name : `"${name.replaceAll('"', '""')}"`;

@@ -1,5 +1,6 @@
 import type {Relation} from '../catalog/relations.ts';
 import type {Entry} from './entries.ts';
+import {isDomainCheck} from './rewrite.ts';
 
 /** What the tables of a collection need, and what belongs to each of them; in the order of creation. */
 export type Selection = {
@@ -130,6 +131,7 @@ export function select(
     const known = type === 'CAST' ? needs.filter((need) => byId.has(need)) : [];
     if (known.length > 0 && known.every((need) => needed.has(need) || partOf.has(need))) needed.add(id);
   }
+  addChecksOfDomains(entries, needed, graph);
   const shared = entries.filter((entry) => {
     const {id, type, needs} = entry;
     if (partOf.has(id) || views.has(type) || unwanted.has(type) || isOwn(entry)) return false;
@@ -154,6 +156,22 @@ export function select(
     without: others.filter(({id, type}) => !present.has(id) && type !== 'COMMENT' && isOfItsOwn(type)),
     ...entanglementOf(shared, {parts, graph}),
   };
+}
+
+/**
+ * pg_dump has the checks of a domain in the statement that creates it, but for those that are not valid for all values:
+ * nothing needs these, and they come with their domain.
+ */
+function addChecksOfDomains(entries: readonly Entry[], needed: Set<number>, graph: Graph): void {
+  const checks = entries.filter(({type, sql}) => isDomainCheck({type, sql}));
+  for (let before = -1; before !== needed.size; ) {
+    before = needed.size;
+    for (const {id, needs} of checks) {
+      if (!needs.some((need) => needed.has(need) && graph.byId.get(need)?.type === 'DOMAIN')) continue;
+      needed.add(id);
+      for (const need of neededBy([id], graph)) needed.add(need);
+    }
+  }
 }
 
 /** Neither a table nor a part of one, and a part of a database's content. */

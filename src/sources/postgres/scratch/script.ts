@@ -12,6 +12,7 @@ import {
   storedTables,
 } from '../restore/stored.ts';
 import {sumOf} from '../restore/typed-rows.ts';
+import {isDomainCheck} from '../schema/rewrite.ts';
 
 /** The rows of the tables; `lines` without their ends. */
 type Rows = {
@@ -45,13 +46,17 @@ export function* scriptOf(
     '',
     '',
   ].join('\n');
-  for (const object of shared.filter(isBeforeTables)) yield* sharedLines(object);
-  for (const one of creationOf(tables, shared)) {
+  // Rows need not meet these.
+  const checks = shared.filter(isDomainCheck);
+  const others = shared.filter((one) => !checks.includes(one));
+  for (const object of others.filter(isBeforeTables)) yield* sharedLines(object);
+  for (const one of creationOf(tables, others)) {
     if ('type' in one) yield* sharedLines(one);
     else yield `${one.sql}\n\n`;
   }
   for (const table of tables) yield* rowsOf(table, rows);
   for (const {sequences} of tables) for (const value of sequences) yield setval(value);
+  for (const check of checks) yield* sharedLines(check);
   yield* of(({constraints}) => constraints);
   yield* of(({indexes}) => indexes);
   const names = new Set(tables.map((table) => `${table.schema}.${table.table}`));
