@@ -135,15 +135,18 @@ export function readFolder(vault: VaultReader, name: string, options?: FolderOpt
 
 /** The folders of all collections, from one listing of the store. */
 export async function readAllFolders(vault: VaultReader): Promise<readonly CollectionFolder[]> {
-  const prefixes = new Set<string>();
+  const listed = new Map<string, Set<Key>>();
   for await (const key of vault.keys(collectionsPrefix)) {
     const prefix = key.slice(0, key.indexOf('/', collectionsPrefix.length) + 1);
-    if (parseCollectionKey(key) !== undefined || parsePinKey(prefix, key) !== undefined) prefixes.add(prefix);
+    if (parseCollectionKey(key) === undefined && parsePinKey(prefix, key) === undefined) continue;
+    if (nameInPrefix(prefix) === undefined) continue;
+    const keys = listed.get(prefix) ?? new Set();
+    listed.set(prefix, keys.add(key));
   }
   const folders: CollectionFolder[] = [];
-  for (const prefix of prefixes) {
-    if (nameInPrefix(prefix) !== undefined) folders.push(await readFolderAt(vault, prefix));
-  }
+  // Sorted: in an encrypted vault, a folder may be there twice, under two spellings of its hidden name.
+  for (const [prefix, keys] of listed)
+    folders.push((await readFolderFrom(vault, prefix, {listed: [...keys].sort()})).folder);
   return folders;
 }
 
@@ -162,16 +165,19 @@ async function readFolderAt(
   const last = recent ? vault.lastCommitted(prefix) : undefined;
   // Names sort by time, and before `definition/` and `pins/`: what comes after an old backup is all that is new.
   const found =
-    last === undefined ? undefined : await readFolderFrom(vault, prefix, last.slice(0, -'/manifest'.length));
+    last === undefined ? undefined : await readFolderFrom(vault, prefix, {after: last.slice(0, -'/manifest'.length)});
   // If that backup and all later ones are gone, the newest one is before it.
   return found?.hasManifests ? found.folder : (await readFolderFrom(vault, prefix)).folder;
 }
 
-/** @param after read only what comes after this key */
+/**
+ * @param options.after read only what comes after this key
+ * @param options.listed the keys that a listing just found, in their order; absent: it lists the folder
+ */
 async function readFolderFrom(
   vault: VaultReader,
   prefix: string,
-  after?: Key,
+  {after, listed}: {after?: Key; listed?: readonly Key[]} = {},
 ): Promise<{folder: CollectionFolder; hasManifests: boolean}> {
   for (let left = listTries; ; left--) {
     const generations: Key[] = [];
@@ -179,7 +185,8 @@ async function readFolderFrom(
     const reports: FoundReport[] = [];
     const pinObjects: PinObject[] = [];
     const creating: {key: Key; generation: number}[] = [];
-    for await (const key of vault.keys(prefix, {after})) {
+    const isFirst = left === listTries;
+    for await (const key of (isFirst ? listed : undefined) ?? vault.keys(prefix, {after})) {
       const parsed = parseCollectionKey(key);
       if (parsed?.kind === 'definition') generations.push(key);
       if (parsed?.kind === 'creating') creating.push({key, generation: parsed.generation});
