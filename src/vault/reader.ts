@@ -61,6 +61,8 @@ export class Reader implements VaultReader {
   readonly id: string;
   readonly location: string;
   readonly #parts: ReaderParts;
+  /** By the prefix of a complete listing. */
+  readonly #verdicts = new Map<string, readonly Key[]>();
 
   constructor(parts: ReaderParts) {
     this.id = parts.id;
@@ -81,15 +83,19 @@ export class Reader implements VaultReader {
   async *keys(prefix: string, {after}: ListOptions = {}): AsyncIterable<Key> {
     const {store, versions, newest} = this.#parts;
     const seen = new Set<Key>();
+    const verdicts: Key[] = [];
+    const onVerdict = (key: Key) => void verdicts.push(key);
     const watch = newest?.watch(prefix, {isWhole: after === undefined});
-    for await (const facts of listCounted(store, prefix, {after})) {
+    for await (const facts of listCounted(store, prefix, {after, onVerdict})) {
       if (watch?.saw(facts.key)) continue;
       seen.add(facts.key);
       versions.remember(facts);
       yield facts.key;
     }
     await watch?.ended();
-    if (after === undefined) versions.forgetUnseen(prefix, seen);
+    if (after !== undefined) return;
+    versions.forgetUnseen(prefix, seen);
+    this.#verdicts.set(prefix, verdicts);
   }
 
   gone(prefix: string): readonly GoneBackup[] {
@@ -176,7 +182,7 @@ export class Reader implements VaultReader {
   }
 
   damagedNotes(): Promise<readonly BkpError[]> {
-    return damagedNotes(this.#parts.store);
+    return damagedNotes(this.#parts.store, this.#verdicts);
   }
 
   survey(): Promise<Survey> {

@@ -1,7 +1,7 @@
 import {existsSync} from 'node:fs';
 import {dirname} from 'node:path';
 import {goneTexts} from '../../backups/index.ts';
-import {isLiving, readAllFolders} from '../../collections/index.ts';
+import {isLiving} from '../../collections/index.ts';
 import type {DirectoryAddress} from '../../config/index.ts';
 import {listInstances} from '../../database/index.ts';
 import {formatCount} from '../../lib/figures.ts';
@@ -10,15 +10,16 @@ import {whyAway} from '../places/known-vaults.ts';
 import {withVaultIfAny} from '../places/places.ts';
 import {isWithoutFolder, type Workplace} from '../places/workplace.ts';
 import {type Check, tried} from './check.ts';
+import {StoreFolders} from './store-folders.ts';
 
 /** Checks what the store can do, then its vault. `what` begins with `cluster: ` or `s3: `. */
-export function checkPlace(deps: Deps, place: Workplace): Promise<Check[]> {
+export function checkPlace(deps: Deps, place: Workplace, folders = new StoreFolders(deps)): Promise<Check[]> {
   const {store, storage} = place;
   return tried(storage, async () => {
     if (isWithoutFolder(store)) return [await absentDirectory(deps, store, storage)];
     const checks = (await deps.probeStore(store)).map((probe) => ({...probe, what: `${storage}: ${probe.what}`}));
     if (checks.some((check) => !check.ok)) return checks;
-    return [...checks, ...(await tried('vault', () => checkVault(deps, place)))];
+    return [...checks, ...(await tried('vault', () => checkVault(deps, place, folders)))];
   });
 }
 
@@ -40,10 +41,10 @@ async function absentDirectory(deps: Deps, {root}: DirectoryAddress, storage: st
   return {...fault, what, detail: `${root} cannot be created: ${fault.what} of ${above}: ${fault.detail}`};
 }
 
-async function checkVault(deps: Deps, place: Workplace): Promise<Check[]> {
+async function checkVault(deps: Deps, place: Workplace, known: StoreFolders): Promise<Check[]> {
   const what = 'vault';
   const checks = await withVaultIfAny(deps, place, async (vault): Promise<Check[]> => {
-    const folders = await readAllFolders(vault);
+    const folders = await known.read(place, vault);
     const [damage] = folders.flatMap((folder) => folder.damage ?? []);
     if (damage !== undefined) {
       const next =

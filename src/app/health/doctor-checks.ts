@@ -1,7 +1,7 @@
 import {randomBytes} from 'node:crypto';
 import {accessSync, constants, statfsSync} from 'node:fs';
 import {hostname} from 'node:os';
-import {type Definition, readAllFolders} from '../../collections/index.ts';
+import type {Definition} from '../../collections/index.ts';
 import {exposures, type Home, makeInHome, openToOthers, profileName} from '../../config/index.ts';
 import {formatBytes, formatCount} from '../../lib/figures.ts';
 import {systemProcesses} from '../../lib/processes.ts';
@@ -20,14 +20,16 @@ import {repairHeader} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
 import {checkKeys} from '../keys/check-keys.ts';
 import {knownVault} from '../places/known-vaults.ts';
-import {placesOf, withVaultIfAny} from '../places/places.ts';
+import {placesOf} from '../places/places.ts';
 import {openSourceAt, sourceSpecOf} from '../places/source-places.ts';
 import {openStoreAt, type Workplace} from '../places/workplace.ts';
 import {elsewhere} from '../workers/elsewhere.ts';
 import {type Check, tried} from './check.ts';
 import {checkPlace} from './check-place.ts';
+import {StoreFolders} from './store-folders.ts';
 
-type Options = {repair: boolean};
+/** `folders`: absent: these checks read the collections for themselves. */
+type Options = {repair: boolean; folders?: StoreFolders};
 
 const neededNode = 24;
 
@@ -115,14 +117,15 @@ export function checkProfile(deps: Deps): Promise<Check[]> {
 }
 
 /** Checks each store of the profile. */
-export function checkStores(deps: Deps, {repair}: Options): Promise<Check[]> {
+export function checkStores(deps: Deps, options: Options): Promise<Check[]> {
+  const {repair, folders = new StoreFolders(deps)} = options;
   return tried('store', async () => {
     const checks: Check[] = [];
     for (const place of await placesOf(deps)) {
-      const found = await checkPlace(deps, place);
+      const found = await checkPlace(deps, place, folders);
       const isVaultAtFault = found.some(({what, ok}) => what === 'vault' && !ok);
-      checks.push(...(repair && isVaultAtFault ? await withHeader(deps, place, found) : found));
-      if (!isVaultAtFault) checks.push(...(await checkKeysAt(deps, place, {repair})));
+      checks.push(...(repair && isVaultAtFault ? await withHeader(deps, place, {found, folders}) : found));
+      if (!isVaultAtFault) checks.push(...(await checkKeysAt(deps, place, options)));
     }
     return checks;
   });
@@ -144,35 +147,43 @@ function checkKeysAt(deps: Deps, place: Workplace, options: Options): Promise<Ch
 }
 
 /** Rewrites the vault's header if that is the fault, then checks again. */
-function withHeader(deps: Deps, place: Workplace, found: readonly Check[]): Promise<Check[]> {
+function withHeader(
+  deps: Deps,
+  place: Workplace,
+  {found, folders}: {found: readonly Check[]; folders: StoreFolders},
+): Promise<Check[]> {
   return tried('vault', async () => {
     const store = await openStoreAt(deps, place, {create: false});
     const id = knownVault(deps.home, place.store) ?? randomBytes(16).toString('hex');
     if (!(await repairHeader(store, id))) return [...found];
     const detail = `its header was missing or damaged and was rewritten in ${store.description}`;
-    return [{what: 'vault', ok: true, detail}, ...(await checkPlace(deps, place))];
+    return [{what: 'vault', ok: true, detail}, ...(await checkPlace(deps, place, folders))];
   });
 }
 
 /** Checks the source, and compares its change tracking with the collections that need it. */
-export function checkSource(deps: Deps, {repair}: Options): Promise<Check[]> {
+export function checkSource(deps: Deps, options: Options): Promise<Check[]> {
   return tried('source', async () => {
     const [place] = await placesOf(deps);
     const spec = await sourceSpecOf(deps, place);
     const {tables, checkpoints} = capabilitiesOf(spec.scheme);
     return [
-      ...(tables ? await checkTables(deps, place, {repair}) : []),
-      ...(checkpoints ? await checkServer(deps, spec, {repair}) : []),
+      ...(tables ? await checkTables(deps, place, options) : []),
+      ...(checkpoints ? await checkServer(deps, spec, options) : []),
     ];
   });
 }
 
 const ofSource = (check: SourceCheck): Check => ({...check, what: `source: ${check.what}`});
 
-async function checkTables(deps: Deps, place: Workplace, {repair}: Options): Promise<Check[]> {
+async function checkTables(
+  deps: Deps,
+  place: Workplace,
+  {repair, folders = new StoreFolders(deps)}: Options,
+): Promise<Check[]> {
   const source = await openSourceAt(deps, place);
   try {
-    const collections = await knownCollections(deps);
+    const collections = await knownCollections(deps, folders);
     const checks = (await source.inspect(collections && neededBy(collections))).map(ofSource);
     checks.push(...(await checkBrokenTracking(source, repair)));
     const owners = collections && new Map(collections.map(({id, name}) => [id, name]));
@@ -214,7 +225,7 @@ async function checkBrokenTracking(source: TableSource, repair: boolean): Promis
 }
 
 /** The server responds, lets bkp create checkpoints, has the configured root, and holds no abandoned checkpoint. */
-async function checkServer(deps: Deps, spec: SourceSpec, {repair}: Options): Promise<Check[]> {
+async function checkServer(deps: Deps, spec: SourceSpec, {repair}: Pick<Options, 'repair'>): Promise<Check[]> {
   const source = await openCheckpointSource(spec, systemProcesses);
   try {
     return [...(await source.inspect()).map(ofSource), await checkCheckpoint(deps, source, {repair})];
@@ -223,7 +234,11 @@ async function checkServer(deps: Deps, spec: SourceSpec, {repair}: Options): Pro
   }
 }
 
-async function checkCheckpoint(deps: Deps, source: CheckpointSource, {repair}: Options): Promise<Check> {
+async function checkCheckpoint(
+  deps: Deps,
+  source: CheckpointSource,
+  {repair}: Pick<Options, 'repair'>,
+): Promise<Check> {
   const what = 'source: checkpoint';
   const released = repair ? await source.releaseDead() : undefined;
   if (released !== undefined) return {what, ok: true, detail: `released: ${released}, which held it, has ended`};
@@ -264,12 +279,12 @@ function neededBy(collections: readonly Definition[]): Parameters<TableSource['i
 }
 
 /** The living collections of the cluster. Undefined unless every one can be read; checkStores reports why. */
-async function knownCollections(deps: Deps): Promise<readonly Definition[] | undefined> {
+async function knownCollections(deps: Deps, known: StoreFolders): Promise<readonly Definition[] | undefined> {
   const collections: Definition[] = [];
   let vaults = 0;
   try {
     for (const place of await placesOf(deps)) {
-      const folders = await withVaultIfAny(deps, place, readAllFolders);
+      const folders = await known.of(place);
       vaults += folders === undefined ? 0 : 1;
       for (const {newest, damage} of folders ?? []) {
         if (damage !== undefined) return undefined;

@@ -1,19 +1,19 @@
-import {readAllFolders} from '../../collections/index.ts';
 import {sameStore} from '../../config/index.ts';
 import {isBackupKind, type Operation, operationId, subjectText} from '../../ops/index.ts';
 import type {Deps} from '../deps.ts';
 import {type Check, tried} from '../health/check.ts';
+import type {StoreFolders} from '../health/store-folders.ts';
 import {allOperations} from '../orders/all-operations.ts';
 import {collectionSubject, databaseSubject} from '../orders/start.ts';
 import {orderOf} from '../orders/work-order.ts';
-import {placesOf, withVaultIfAny} from '../places/places.ts';
+import {placesOf} from '../places/places.ts';
 
 type Sort = 'backup' | 'verification' | 'drill' | 'comparison';
 
 /** Operations of each sort whose newest attempt failed, of what still exists. */
-export function checkLastOperations(deps: Deps): Promise<Check[]> {
+export function checkLastOperations(deps: Deps, folders: StoreFolders): Promise<Check[]> {
   return tried('backups', async () => {
-    const present = await presentThings(deps);
+    const present = await presentThings(deps, folders);
     const newest = new Map<string, {sort: Sort; operation: Operation}>();
     for (const operation of await allOperations(await deps.journal())) {
       const sort = operation.state.name === 'done' ? sortOf(operation) : undefined;
@@ -49,13 +49,13 @@ function sortOf(operation: Operation): Sort | undefined {
 }
 
 /** Whether an operation is about what the profile has now: the journal is that of the home. */
-async function presentThings(deps: Deps): Promise<(operation: Operation, sort: Sort) => boolean> {
+async function presentThings(deps: Deps, known: StoreFolders): Promise<(operation: Operation, sort: Sort) => boolean> {
   const subjects = new Set<string>(['databases']);
   const {source} = await deps.settings();
   if (source !== undefined) subjects.add(subjectText(databaseSubject(source)));
   const places = await placesOf(deps);
   for (const place of places) {
-    const folders = (await withVaultIfAny(deps, place, readAllFolders).catch(() => undefined)) ?? [];
+    const folders = (await known.of(place).catch(() => undefined)) ?? [];
     for (const {newest} of folders) {
       if (newest !== undefined && newest.dropped === undefined)
         subjects.add(subjectText(collectionSubject(newest.name)));

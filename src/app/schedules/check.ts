@@ -1,8 +1,9 @@
-import {planBackup, readAllFolders} from '../../collections/index.ts';
+import {planBackup} from '../../collections/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {secondsText} from '../../lib/time.ts';
 import type {Deps} from '../deps.ts';
 import {type Check, tried} from '../health/check.ts';
+import {StoreFolders} from '../health/store-folders.ts';
 import {placesOf, withVaultIfAny} from '../places/places.ts';
 import {withSource} from '../places/source-places.ts';
 import type {Workplace} from '../places/workplace.ts';
@@ -15,14 +16,18 @@ import {nothingRuns} from './runner.ts';
 const overdueMs = 15 * 60_000;
 
 /** Whether backups are taken and proved: the schedules, the chains, and how the last attempts ended. */
-export async function checkBackups(deps: Deps): Promise<Check[]> {
-  return [...(await checkSchedules(deps)), ...(await checkChains(deps)), ...(await checkLastOperations(deps))];
+export async function checkBackups(
+  deps: Deps,
+  {folders = new StoreFolders(deps)}: {folders?: StoreFolders} = {},
+): Promise<Check[]> {
+  const schedules = await checkSchedules(deps, folders);
+  return [...schedules, ...(await checkChains(deps, folders)), ...(await checkLastOperations(deps, folders))];
 }
 
-function checkSchedules(deps: Deps): Promise<Check[]> {
+function checkSchedules(deps: Deps, folders: StoreFolders): Promise<Check[]> {
   return tried('schedules', async () => {
     if ((await deps.settings()).source === undefined) return [];
-    const {scheduled} = await scheduledOf(deps);
+    const {scheduled} = await scheduledOf(deps, folders);
     if (scheduled.length === 0) return [];
     const late = (await Promise.all(scheduled.map((one) => overdue(deps, one)))).flat();
     const idle = await nothingRuns(deps);
@@ -48,20 +53,21 @@ async function overdue(deps: Deps, scheduled: Scheduled): Promise<Check[]> {
 }
 
 /** What the next increment of each collection would be refused for. */
-function checkChains(deps: Deps): Promise<Check[]> {
+function checkChains(deps: Deps, folders: StoreFolders): Promise<Check[]> {
   return tried('chains', async () => {
     const [first, ...others] = await placesOf(deps);
     if (first.source === undefined) return [];
     const checks: Check[] = [];
-    for (const place of [first, ...others]) checks.push(...(await chainsIn(deps, place)));
+    for (const place of [first, ...others]) checks.push(...(await chainsIn(deps, place, folders)));
     return checks;
   });
 }
 
-async function chainsIn(deps: Deps, place: Workplace): Promise<Check[]> {
+async function chainsIn(deps: Deps, place: Workplace, folders: StoreFolders): Promise<Check[]> {
+  const known = await folders.of(place);
   const checks = await withVaultIfAny(deps, place, async (vault) => {
     const found: Check[] = [];
-    for (const {newest, backups} of await readAllFolders(vault)) {
+    for (const {newest, backups} of known ?? []) {
       if (newest === undefined || newest.dropped !== undefined || !newest.settings.incremental) continue;
       if (backups.length === 0) continue;
       const {name: collection} = newest;

@@ -21,6 +21,7 @@ import {
 } from '../../ops/index.ts';
 import {backupCollection, backupDatabase, type Statement, verifyCollection, verifyDatabase} from '../../sql/index.ts';
 import type {Deps} from '../deps.ts';
+import type {StoreFolders} from '../health/store-folders.ts';
 import {collectionSubject, databaseSubject} from '../orders/start.ts';
 import {orderOf, type WorkOrder} from '../orders/work-order.ts';
 import {placesOf, withVaultIfAny} from '../places/places.ts';
@@ -105,10 +106,13 @@ const operationsSeen = 100;
 /** `others`: collections whose backups are of another database than the profile's. */
 export type Found = {scheduled: readonly Scheduled[]; others: readonly OfCollection[]};
 
-/** Collections by name, and after them the database itself. */
-export async function scheduledOf(deps: Deps): Promise<Found> {
+/**
+ * Collections by name, and after them the database itself.
+ * @param folders absent: it reads them
+ */
+export async function scheduledOf(deps: Deps, folders?: StoreFolders): Promise<Found> {
   const database = await scheduledDatabase(deps);
-  const {scheduled, others} = await collectionsOf(deps);
+  const {scheduled, others} = await collectionsOf(deps, folders);
   return {scheduled: [...scheduled, ...database], others};
 }
 
@@ -117,13 +121,16 @@ export async function scheduledOf(deps: Deps): Promise<Found> {
  * is a copy here, and one of another database: several machines may share a store, and each has its own
  * scheduler.
  */
-async function collectionsOf(deps: Deps): Promise<{scheduled: OfCollection[]; others: OfCollection[]}> {
+async function collectionsOf(
+  deps: Deps,
+  folders: StoreFolders | undefined,
+): Promise<{scheduled: OfCollection[]; others: OfCollection[]}> {
   const seen: OfCollection[] = [];
   const places = await placesOf(deps);
   for (const place of places) {
     try {
       await withVaultIfAny(deps, place, async (vault) => {
-        for (const collection of await listScheduled(vault)) {
+        for (const collection of await listScheduled(vault, await folders?.of(place))) {
           if (seen.some((other) => other.collection.name === collection.name)) continue;
           seen.push({deps, place, collection, task: 'backup'});
         }

@@ -3,7 +3,7 @@ import {openSchedule} from '../../schedule/index.ts';
 import type {VaultReader} from '../../vault/index.ts';
 import type {NamedDatabase} from '../backup/belongs.ts';
 import type {CollectionSettings} from '../stored/definition.ts';
-import {isLiving, readAllFolders} from '../stored/folder.ts';
+import {type CollectionFolder, isLiving, readAllFolders} from '../stored/folder.ts';
 import {readBackup, takenAtMs} from '../stored/manifest.ts';
 import {type BackupName, nameMs} from '../stored/names.ts';
 import {takenTimes} from '../stored/taken-times.ts';
@@ -33,10 +33,16 @@ export type ScheduledCollection = {
   source?: NamedDatabase;
 };
 
-/** The collections of one vault that have a schedule, by name. */
-export async function listScheduled(vault: VaultReader): Promise<readonly ScheduledCollection[]> {
+/**
+ * The collections of one vault that have a schedule, by name.
+ * @param folders absent: it reads them
+ */
+export async function listScheduled(
+  vault: VaultReader,
+  folders?: readonly CollectionFolder[],
+): Promise<readonly ScheduledCollection[]> {
   const found: ScheduledCollection[] = [];
-  for (const {newest: definition, backups, reports} of (await readAllFolders(vault)).filter(isLiving)) {
+  for (const {newest: definition, backups, reports} of (folders ?? (await readAllFolders(vault))).filter(isLiving)) {
     if (definition === undefined) continue;
     const {id, name, createdAt, settings} = definition;
     const {schedule, scheduleFull, scheduleVerify, scheduleDrill} = settings;

@@ -1,5 +1,6 @@
 import type {Check} from '../../app/health/check.ts';
 import {checkHome, checkNode, checkProfile, checkSource, checkStores} from '../../app/health/doctor-checks.ts';
+import {StoreFolders} from '../../app/health/store-folders.ts';
 import {checkBackups} from '../../app/schedules/check.ts';
 import {type CheckFormat, printChecks} from '../checks.ts';
 import type {CommandDeps} from '../deps.ts';
@@ -31,8 +32,9 @@ function isCauseOf(earlier: Check, later: Check): boolean {
 /** Runs every check, also after a failed one, to report all faults in one run. */
 export async function runDoctor(deps: CommandDeps, {repair, format}: DoctorOptions): Promise<void> {
   const checks: Check[] = [];
+  const folders = new StoreFolders(deps);
   for (const group of [checkNode, checkHome, checkProfile, checkStores, checkSource, checkBackups]) {
-    checks.push(...(await group(deps, {repair})));
+    checks.push(...(await group(deps, {repair, folders})));
   }
   printChecks(deps, oncePerCause(checks), format);
 }

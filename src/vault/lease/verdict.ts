@@ -2,7 +2,7 @@ import type {BkpError} from '../../errors/index.ts';
 import type {Key, ListOptions, ObjectFacts, Store} from '../../stores/index.ts';
 import {putAndRead, removeIfAllowed} from '../../stores/index.ts';
 import {damaged, isDamage, unlessDamaged} from '../format/damage.ts';
-import {isManifestKey, manifestPrefixes} from '../format/key.ts';
+import {collectionsFolder, isManifestKey, manifestPrefixes} from '../format/key.ts';
 import {readManifest} from '../format/manifest.ts';
 
 // A manifest may arrive long after its writer was taken for dead, when the packs it needs have been removed. So
@@ -94,7 +94,7 @@ export async function withdraw(store: Store, manifest: Key, lease: string): Prom
 export async function* listCounted(
   store: Store,
   prefix: string,
-  {after, onVoided}: ListOptions & {onVoided?: (key: Key) => void} = {},
+  {after, onVoided, onVerdict}: ListOptions & {onVoided?: (key: Key) => void; onVerdict?: (key: Key) => void} = {},
 ) {
   let held: ObjectFacts | undefined;
   let verdicts: Key[] = [];
@@ -103,6 +103,7 @@ export async function* listCounted(
   for await (const facts of store.list(prefix, {after})) {
     const beside = parseBeside(facts.key);
     if (beside !== undefined) {
+      if (beside.what === 'verdict') onVerdict?.(facts.key);
       if (beside.what === 'verdict' && beside.manifest === held?.key) verdicts.push(facts.key);
       continue;
     }
@@ -144,22 +145,37 @@ export async function hasVoidVerdict(store: Store, manifest: Key): Promise<boole
   return false;
 }
 
-/** An error for each verdict that cannot be read. Its manifest counts: see `isVoid`. */
-export async function damagedVerdicts(store: Store): Promise<BkpError[]> {
+/**
+ * An error for each verdict that cannot be read. Its manifest counts: see `isVoid`.
+ * @param listed verdicts that complete listings found, by their prefix
+ */
+export async function damagedVerdicts(
+  store: Store,
+  listed: ReadonlyMap<string, readonly Key[]> = new Map(),
+): Promise<BkpError[]> {
   const faults: BkpError[] = [];
-  for (const prefix of manifestPrefixes) {
-    for await (const {key} of store.list(prefix)) {
-      if (parseBeside(key)?.what !== 'verdict') continue;
-      try {
-        await readVerdict(store, key);
-      } catch (error) {
-        if (!isDamage(error)) throw error;
-        if (error.code === 'OBJECT_DAMAGED') faults.push(error);
-      }
+  for (const key of await allVerdicts(store, listed)) {
+    try {
+      await readVerdict(store, key);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      if (error.code === 'OBJECT_DAMAGED') faults.push(error);
     }
   }
   return faults;
 }
+
+async function allVerdicts(store: Store, listed: ReadonlyMap<string, readonly Key[]>): Promise<readonly Key[]> {
+  const found: Key[] = [];
+  for (const prefix of manifestPrefixes) {
+    const known = listed.get(prefix) ?? (prefix === manifestPrefixes[0] ? listed.get(collectionsFolder) : undefined);
+    if (known === undefined) for await (const {key} of store.list(prefix)) found.push(key);
+    else found.push(...known);
+  }
+  return found.filter(isVerdictKey);
+}
+
+const isVerdictKey = (key: Key) => parseBeside(key)?.what === 'verdict';
 
 /** @returns undefined when the manifest is missing, damaged, or of a version that named no lease */
 async function leaseOf(store: Store, manifest: Key): Promise<string | undefined> {
