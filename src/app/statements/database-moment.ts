@@ -1,6 +1,5 @@
 import {backupMicros, type DatabaseBackup, findDatabaseBackup} from '../../database/index.ts';
 import {BkpError} from '../../errors/index.ts';
-import {formatDuration} from '../../lib/figures.ts';
 import {microsText, parseMoment} from '../../lib/time.ts';
 import type {Vault} from '../../vault/index.ts';
 import type {Deps} from '../deps.ts';
@@ -17,7 +16,7 @@ export type MomentWish = {
 
 /**
  * The backup of a whole database that a statement names after AT.
- * @returns `notice` if the time is not that of a backup: whoever mistypes a timestamp gets an older backup
+ * @returns `notice` if the time is neither the timestamp nor the moment of a backup, perhaps because it was mistyped
  * @throws BkpError `BACKUP_NOT_FOUND` | `BAD_REQUEST` | `USAGE`
  */
 export async function backupAt(
@@ -46,8 +45,7 @@ function requireOne(instance: string | undefined, named: string): void {
 
 function olderNotice(at: number, {body}: DatabaseBackup): string | undefined {
   const micros = backupMicros(body.backup);
-  if (micros === at) return undefined;
-  const earlier = formatDuration((at - body.takenAtMicros) / 1e6);
-  const older = `the newest one before it is ${microsText(micros)}, ${earlier} older`;
-  return `no backup has the timestamp ${microsText(at)}: ${older}`;
+  if (micros === at || body.takenAtMicros === at) return undefined;
+  const until = `which contains what was committed until ${microsText(body.takenAtMicros)}`;
+  return `no backup has the timestamp ${microsText(at)}: the newest one before it is ${microsText(micros)}, ${until}`;
 }
