@@ -1,6 +1,7 @@
 import {expect, test} from 'vitest';
 import {
   alterCollection,
+  copyCollection,
   createCollection,
   dropCollection,
   pinBackup,
@@ -11,6 +12,7 @@ import {BkpError} from '../../../src/errors/index.ts';
 import {openMemoryStore, type Store} from '../../../src/stores/index.ts';
 import type {Vault} from '../../../src/vault/index.ts';
 import {withEachPutForgotten} from '../../helpers/forgetful-store.ts';
+import {inProcess} from '../../helpers/in-process.ts';
 import {encryptionForTests, keysOf, open} from '../../vault/helpers.ts';
 import {openShop} from '../care/pinned-shop.ts';
 
@@ -80,6 +82,38 @@ for (const [name, statement] of Object.entries(statements)) {
     expect(failed.some((key) => key.startsWith('.backups/'))).toBe(true);
   });
 }
+
+test('a copy succeeds only if the target has all of it, whichever put the target loses', async () => {
+  const shop = await openShop();
+  const backups = await shop.take('full', 'incremental');
+  const nowMicros = () => shop.clock.ms * 1000;
+  const work = {nowMicros, signal: new AbortController().signal, progress: () => {}, notice: () => {}};
+  const copyTo = (target: Store) =>
+    shop.bench.vault(async (from) => {
+      const to = await open(target, {encryption: encryptionForTests()});
+      try {
+        await copyCollection({...work, from, to}, {collection: 'c', storage: 'cluster', operation: 'test'});
+      } finally {
+        to.close();
+      }
+    });
+  const failed: string[] = [];
+  await withEachPutForgotten(
+    async () => openMemoryStore(),
+    copyTo,
+    async ({inner, key, error}) => {
+      if (error !== undefined) {
+        expect(error, key).toBeInstanceOf(BkpError);
+        failed.push(key);
+        await copyTo(inner);
+      }
+      const target = inProcess({database: shop.database, openStore: async () => inner, nowMicros});
+      expect(await target.backups('c'), key).toEqual(backups);
+      await target.verify('c');
+    },
+  );
+  expect(failed.filter((key) => key.endsWith('/manifest'))).toHaveLength(2);
+});
 
 /** The number of a pin is that of a lease. */
 const withoutTimes = (state: string) => state.replaceAll(/"generation":\d+|pins\/[^"]*/g, '');
