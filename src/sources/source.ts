@@ -487,8 +487,11 @@ export interface ScratchDatabase {
 
 /** Creates databases on the source's server. An id consists of hexadecimal digits. */
 export interface ScratchDatabases {
-  /** @throws BkpError `PRECONDITION` if the role may not create one */
-  require(): Promise<void>;
+  /**
+   * @param options.isOfSource for a comparison with the source: another server cannot take its place
+   * @throws BkpError `PRECONDITION` if the role may not create one
+   */
+  require(options?: {isOfSource?: boolean}): Promise<void>;
   create(id: string): Promise<ScratchDatabase>;
   /** Removes what a crash left. */
   remove(id: string): Promise<void>;

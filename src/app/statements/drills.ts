@@ -26,7 +26,8 @@ export async function drillStatement(
       withVault(at, {create: false}, (vault) => requireLog(vault, source, {collection, backup})),
     );
   }
-  if (!isInFile) await withSource(deps, place, (source) => requireServer(source).require());
+  const isOfSource = level === 'source';
+  if (!isInFile) await withSource(deps, place, (source) => requireServer(source).require({isOfSource}));
   const onServer = isInFile ? {} : ({onServer: true} as const);
   const of = {place, collection, backup, folder: await scratchFolder(deps), ...onServer};
   const operation = await startOperation(

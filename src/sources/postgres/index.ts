@@ -90,7 +90,7 @@ export class PostgresSource implements TableSource {
   }
 
   readonly scratch: ScratchDatabases = {
-    require: async () => requireCreatedb(await this.#shared()),
+    require: async (options) => requireCreatedb(await this.#shared(), options),
     create: async (id) => {
       const connection = await this.#shared();
       await createScratch(connection, id);

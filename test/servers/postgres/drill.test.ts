@@ -81,6 +81,14 @@ test('a role that may not create a database is told what it needs, before anythi
   expect(refused.status).not.toBe(0);
   expect(refused.stderr).toContain('the role reader may not create a scratch database');
   expect(refused.stderr).toContain('ALTER ROLE "reader" CREATEDB');
+  expect(refused.stderr).toContain('or name another server');
+  await database.exec('GRANT ALL ON SCHEMA _bkp TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA _bkp TO reader');
+  const compared = await desk.bkp(
+    ...['--source', addressOf(cluster(), database.name, 'reader')],
+    ...['sql', "VERIFY c WITH (LEVEL='source')"],
+  );
+  expect(compared.stderr).toContain('ALTER ROLE "reader" CREATEDB');
+  expect(compared.stderr).not.toContain('another server');
   const file = await desk.bkp('--source', 'sqlite::path=/nowhere/x.db', 'sql', "VERIFY c WITH (LEVEL='restore')");
   expect(file.stderr).toContain('the backup is of a server');
 });

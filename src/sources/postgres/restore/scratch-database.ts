@@ -10,8 +10,11 @@ const comment = 'a scratch database of bkp, removed at the end of a drill';
 
 export const scratchName = (id: string) => `bkp_drill_${id}`;
 
-/** @throws BkpError `PRECONDITION` if the role may not create databases */
-export async function requireCreatedb(connection: Connection): Promise<void> {
+/**
+ * @param options.isOfSource the database of this connection is compared, so no other server can take its place
+ * @throws BkpError `PRECONDITION` if the role may not create databases
+ */
+export async function requireCreatedb(connection: Connection, {isOfSource = false} = {}): Promise<void> {
   const [row] = await connection.rows(
     'SELECT rolcreatedb OR rolsuper, pg_is_in_recovery(), rolname FROM pg_roles WHERE rolname = current_user',
   );
@@ -22,10 +25,10 @@ export async function requireCreatedb(connection: Connection): Promise<void> {
     });
   }
   if (row![0] === 't') return;
+  const grant = `let a role that may do so execute: ALTER ROLE ${quoteIdent(row![2]!)} CREATEDB;`;
+  const elsewhere = 'bkp --source postgres://localhost/postgres sql --wait "VERIFY …"';
   throw new BkpError('PRECONDITION', `the role ${row![2]} may not create a scratch database beside ${place}`, {
-    next:
-      `ALTER ROLE ${quoteIdent(row![2]!)} CREATEDB; or name another server for the drill: ` +
-      'bkp --source postgres://localhost/postgres sql --wait "VERIFY …"',
+    next: isOfSource ? grant : `${grant} or name another server for the drill: ${elsewhere}`,
   });
 }
 

@@ -45,7 +45,7 @@ export async function inspectRights(
       return [{what, ok: true, detail: `changes of ${tables} are found by reading, because ${scanned}${some}`}];
     }
     if (toTrack.length > 0) {
-      const otherwise = '; or tracking=scan in the source, which finds changes by reading';
+      const otherwise = ' or set tracking=scan in the source, which finds changes by reading';
       return toTrack.map((missing) => ({what, ok: false, ...textOf(missing, otherwise)}));
     }
     return [{what, ok: true, detail: `changes of ${tables} can be tracked by triggers${some}`}];
