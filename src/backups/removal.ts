@@ -1,5 +1,5 @@
 import type {Key} from '../stores/index.ts';
-import type {VaultCollector} from '../vault/index.ts';
+import {isStillListed, type VaultCollector} from '../vault/index.ts';
 import {retainedNotice} from './retained-notice.ts';
 import type {WorkTools} from './tools.ts';
 
@@ -18,8 +18,12 @@ export async function removeManifests(
   return new Set((await collector.remove(manifests)).map(({key}) => key));
 }
 
-/** Removes the data that no manifest needs any more. @returns the bytes that became free in the store */
-export async function freeSpace(tools: RemovalTools, collector: VaultCollector): Promise<number> {
+/**
+ * Removes the data that no manifest needs any more.
+ * @param removed how many backups were removed before: if this fails or is cancelled, a notice says that they are gone
+ * @returns the bytes that became free in the store
+ */
+export async function freeSpace(tools: RemovalTools, collector: VaultCollector, removed: number): Promise<number> {
   const {signal, progress, notice} = tools;
   try {
     signal.throwIfAborted();
@@ -30,7 +34,8 @@ export async function freeSpace(tools: RemovalTools, collector: VaultCollector):
     if (retained !== undefined) notice(retainedNotice(retained));
     return freedBytes;
   } catch (error) {
-    if (signal.aborted) notice('the backups are removed already; the next cleanup frees the rest of their space');
+    if (removed > 0 && !isStillListed(error))
+      notice('the backups are removed already; the next cleanup frees the rest of their space');
     throw error;
   }
 }

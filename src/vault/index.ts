@@ -1,4 +1,5 @@
 export {type Clock, systemClock} from '../lib/clock.ts';
+export {isStillListed} from './care/collector.ts';
 export {endDecoding} from './codec/group-decoder.ts';
 export {sealedStore} from './crypto/sealed-store.ts';
 export type {VaultKeys} from './crypto/vault-keys.ts';

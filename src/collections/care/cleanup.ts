@@ -52,8 +52,8 @@ export async function cleanUp(
     await collector.removeEndings(announcements, {inAnyStore: true});
     // Of whole databases in the same store.
     await removeOrphanReports(vault, collector, 'backup/');
-    const freedBytes = await freeSpace(tools, collector);
-    return {freedBytes, backups: expired + manifests.length - staying.size};
+    const backups = expired + manifests.length - staying.size;
+    return {freedBytes: await freeSpace(tools, collector, backups), backups};
   } finally {
     await collector.close();
   }

@@ -58,7 +58,7 @@ export async function dropDatabaseBackup(
     await removeBackup(collector, databaseManifestKey(instance, backup), label);
     for (const each of await listInstances(vault)) await removeEndedPins(collector, each, nowMs);
     await removeOrphanReports(vault, collector, backupPrefix);
-    return {freedBytes: await freeSpace(tools, collector)};
+    return {freedBytes: await freeSpace(tools, collector, 1)};
   } finally {
     await collector.close();
   }

@@ -157,7 +157,8 @@ export async function applyRetention(
     for (const instance of await listInstances(vault))
       await removeEndedPins(collector, instance, tools.nowMicros() / 1000);
     await removeOrphanReports(vault, collector, backupPrefix);
-    return {removed: toRemove.length - staying.size, freedBytes: await freeSpace(tools, collector)};
+    const removed = toRemove.length - staying.size;
+    return {removed, freedBytes: await freeSpace(tools, collector, removed)};
   } finally {
     await collector.close();
   }

@@ -243,8 +243,12 @@ const notRemoved = (key: Key) =>
     cause: 'the store is faulty, or another program writes to it',
     next: 'bkp store check, then run the cleanup again',
     retryable: true,
-    context: {key},
+    context: {key, stillListed: key},
   });
+
+/** Whether a removal that the store confirmed has not taken place. */
+export const isStillListed = (error: unknown): boolean =>
+  error instanceof BkpError && error.context.stillListed !== undefined;
 
 const backupsChanged = () =>
   new BkpError('VAULT_LOCKED', 'backups were added or removed during the cleanup: nothing was removed', {

@@ -3,7 +3,8 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {expect, onTestFinished, test} from 'vitest';
 import {cleanUp, planCleanup} from '../../../src/collections/index.ts';
-import {openDirectoryStore, openMemoryStore, type Store} from '../../../src/stores/index.ts';
+import {BkpError} from '../../../src/errors/index.ts';
+import {openDirectoryStore, openMemoryStore, type Store, wrapStore} from '../../../src/stores/index.ts';
 import {openVault, type Vault, vaultLayout} from '../../../src/vault/index.ts';
 
 const tools = {nowMicros: () => 0, signal: new AbortController().signal, progress: () => {}, notice: () => {}};
@@ -111,6 +112,29 @@ test('a cleanup that is cancelled when backups are gone says so, and the next on
   expect(notices).toEqual(['the backups are removed already; the next cleanup frees the rest of their space']);
   expect((await cleanUp({...tools, vault}, 'cleanup/2')).freedBytes).toBeGreaterThan(0);
   vault.close();
+});
+
+test('a cleanup that fails when backups are gone says so, and one whose backups are not gone does not', async () => {
+  for (const fault of ['packs stay', 'manifests stay'] as const) {
+    const {store, keys} = locking(() => false);
+    const vault = await dropped(
+      wrapStore(store, {
+        delete: async (all) => {
+          if (fault === 'manifests stay') return store.delete(all.filter((key) => key !== manifest));
+          if (all.some((key) => key.startsWith('packs/'))) throw new BkpError('STORE_DENIED', 'not allowed');
+          return store.delete(all);
+        },
+      }),
+    );
+    const notices: string[] = [];
+    const cleanup = cleanUp({...tools, vault, notice: (text) => notices.push(text)}, 'cleanup/1');
+    const isGone = fault === 'packs stay';
+    await expect(cleanup).rejects.toMatchObject({code: isGone ? 'STORE_DENIED' : 'STORE_UNAVAILABLE'});
+    expect(keys().includes(manifest)).toBe(!isGone);
+    const gone = 'the backups are removed already; the next cleanup frees the rest of their space';
+    expect(notices).toEqual(isGone ? [gone] : []);
+    vault.close();
+  }
 });
 
 test('a definition that records the drop is removed only after all older ones', async () => {
