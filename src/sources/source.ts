@@ -477,6 +477,8 @@ export type Abilities = {
 
 /** A database of its own on the source's server, for tables that are thrown away. */
 export interface ScratchDatabase {
+  /** For people. */
+  readonly name: string;
   readonly source: TableSource;
   /** Has the server check what was restored; sentences about it. @throws BkpError `SOURCE_DAMAGED` */
   verify(): Promise<{checked: readonly string[]; notChecked: readonly string[]}>;

@@ -9,7 +9,7 @@ import {requireServer, scratchId, withScratch} from './scratch.ts';
 import type {OrderOf, Run, Work} from './work.ts';
 
 /** Where a backup is restored for a while. */
-type Place = Omit<ScratchDatabase, 'remove'>;
+type Place = Omit<ScratchDatabase, 'name' | 'remove'>;
 
 export const drillCollection: Run<'drill'> = async (work, order) => {
   const {collection, backup, queries} = order;
@@ -43,11 +43,11 @@ const reported = ({deps, operation}: Work) => ({
 
 /** The place exists while `use` runs: a file, or a database on the source's server. */
 async function inScratch<T>(
-  {deps, vault}: Work,
+  {deps, vault, notice}: Work,
   {collection, backup, folder, onServer, place}: OrderOf<'drill'> | OrderOf<'compare'>,
   use: (place: Place) => Promise<T>,
 ): Promise<T> {
-  if (onServer) return withSource(deps, place, (source) => onServerOf(source, scratchId(folder), use));
+  if (onServer) return withSource(deps, place, (source) => onServerOf(source, scratchId(folder), {use, notice}));
   const {selectMebibytes: mebibytes} = await deps.settings();
   const path = join(folder, 'restored.db');
   return withScratch(deps, folder, {
@@ -62,11 +62,19 @@ async function inScratch<T>(
   });
 }
 
-async function onServerOf<T>(source: TableSource, id: string, use: (place: Place) => Promise<T>): Promise<T> {
+/** Whether the database can be removed says nothing about the backup. */
+async function onServerOf<T>(
+  source: TableSource,
+  id: string,
+  {use, notice}: {use: (place: Place) => Promise<T>; notice: (text: string) => void},
+): Promise<T> {
   const database = await requireServer(source).create(id);
   try {
     return await use(database);
   } finally {
-    await database.remove();
+    await database.remove().catch((error: unknown) => {
+      const why = (error as Error).message;
+      notice(`the scratch database ${database.name} stays (${why}); the next drill on this server removes it`);
+    });
   }
 }

@@ -93,20 +93,25 @@ export class PostgresSource implements TableSource {
     require: async (options) => requireCreatedb(await this.#shared(), options),
     create: async (id) => {
       const connection = await this.#shared();
-      await createScratch(connection, id);
+      await createScratch(connection, id).catch(async (error: unknown) => {
+        // The answer may be all that was lost.
+        if (connection.isLost) await this.#removeScratch(id).catch(() => {});
+        throw error;
+      });
       const parameters = {...this.#options.parameters, dbname: scratchName(id)};
       const source = new PostgresSource({...this.#options, parameters});
       return {
         source,
+        name: scratchName(id),
         verify: async () => verifyRestored(await source.#shared()),
         ask: async (sql, end) => askRestored(await source.#shared(), sql, end),
         remove: async () => {
           await source.close();
-          await removeScratch(await this.#shared(), id);
+          await this.#removeScratch(id);
         },
       };
     },
-    remove: async (id) => removeScratch(await this.#shared(), id),
+    remove: (id) => this.#removeScratch(id),
   };
 
   /** Where nothing may be written, the database has no number of bkp's: its own takes that place. */
@@ -284,6 +289,15 @@ export class PostgresSource implements TableSource {
     await connection?.close();
   }
 
+  /** A connection that nothing was sent on for a while may turn out to be broken. */
+  async #removeScratch(id: string): Promise<void> {
+    const connection = await this.#shared();
+    await removeScratch(connection, id).catch(async (error: unknown) => {
+      if (!connection.isLost) throw error;
+      await removeScratch(await this.#shared(), id);
+    });
+  }
+
   get #mode(): TrackingMode {
     return this.#options.tracking ?? 'auto';
   }
@@ -304,7 +318,12 @@ export class PostgresSource implements TableSource {
 
   async #shared(): Promise<Connection> {
     this.#connection ??= connect(this.#resolve(), 'bkp', this.#options);
+    const opened = this.#connection;
     try {
+      const connection = await opened;
+      if (!connection.isLost) return connection;
+      // What broke it may have passed: what was left is removed on another one.
+      if (this.#connection === opened) this.#connection = connect(this.#resolve(), 'bkp', this.#options);
       return await this.#connection;
     } catch (error) {
       this.#connection = undefined;

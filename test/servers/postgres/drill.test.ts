@@ -1,7 +1,8 @@
 import {expect, onTestFinished, test} from 'vitest';
 import {awkwardChanges, awkwardSchema} from './awkward.ts';
-import {clusterOfFile, type TestDatabase} from './cluster.ts';
+import {clusterOfFile, databaseOfTest, type TestDatabase} from './cluster.ts';
 import {addressOf, openPostgresDesk} from './desk.ts';
+import {Network} from './network.ts';
 
 const cluster = clusterOfFile();
 
@@ -138,4 +139,28 @@ test('LEVEL=source compares and names rows with values of the row type of anothe
   const failed = await desk.bkp('sql', '--wait', "VERIFY c WITH (LEVEL='source')");
   expect(failed.stderr).toContain('public.a: 2 rows with other values (1; 2)');
   expect(failed.stderr).toContain('public.typed: 2 rows with other values (1; 2)');
+});
+
+test('the database of a drill goes although the connection that made it has broken', async () => {
+  const database = await databaseOfTest(cluster(), 'SELECT 1');
+  const network = await Network.start(() => cluster().port);
+  onTestFinished(() => network.close());
+  const source = database.through(network.port);
+  onTestFinished(() => source.close());
+  const scratch = await source.scratch.create('0123');
+  expect(await scratches(database)).toEqual(['(bkp_drill_0123)']);
+  network.cut();
+  await scratch.remove();
+  expect(await scratches(database)).toEqual([]);
+  // The server has created it, and the answer does not arrive.
+  let failed = 0;
+  for (let bytes = 60; failed >= 0; bytes += 90) {
+    await source.identity();
+    network.cutAfterBytes = network.bytes + bytes;
+    const made = await source.scratch.create('4567').catch(() => undefined);
+    network.cutAfterBytes = Number.POSITIVE_INFINITY;
+    await made?.remove();
+    expect(await scratches(database), `cut after ${bytes} bytes`).toEqual([]);
+    failed = made === undefined ? failed + 1 : -1;
+  }
 });

@@ -66,6 +66,11 @@ export class Connection {
     return pidOf(this.#client);
   }
 
+  /** Nothing can be asked any more, because it broke or was closed. */
+  get isLost(): boolean {
+    return this.#isClosed || this.#lost !== undefined;
+  }
+
   /** Rows of one statement. @throws BkpError */
   async rows(sql: string, values: readonly (string | number | null)[] = []): Promise<readonly Row[]> {
     return this.#run(sql, async () => {
