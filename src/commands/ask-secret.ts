@@ -1,6 +1,7 @@
 import {closeSync, openSync} from 'node:fs';
 import {createInterface} from 'node:readline';
 import {ReadStream, WriteStream} from 'node:tty';
+import {restoreOnHangUp} from '../lib/hang-up.ts';
 
 /**
  * Asks on the terminal, whatever stdin is: stdin may be a statement. What is typed is not shown.
@@ -16,6 +17,7 @@ export async function askSecret(question: string): Promise<string | undefined> {
   }
   const [input, output] = [new ReadStream(file), new WriteStream(file)];
   const lines = createInterface({input, terminal: true, historySize: 0});
+  const release = restoreOnHangUp(() => lines.close());
   output.write(`${question}: `);
   try {
     return await new Promise<string | undefined>((resolve) => {
@@ -27,6 +29,7 @@ export async function askSecret(question: string): Promise<string | undefined> {
       });
     });
   } finally {
+    release();
     output.write('\n');
     lines.close();
     input.destroy();

@@ -116,13 +116,20 @@ test.each([
   expect(vault.storedKeys()).toEqual(before);
 });
 
-test('a process that is ended at the question leaves the terminal as it was', async () => {
+test.each([
+  ['SIGTERM', 143],
+  ['SIGHUP', 129],
+] as const)('%s at the question or the prompt leaves the terminal as it was', async (signal, status) => {
   const desk = await encrypted();
-  const line = `sh -c 'echo $$ > pid; exec ${bkp('vault key list')}'`;
-  const end = () => process.kill(Number(readFileSync(join(desk.folder, 'pid'), 'utf8')), 'SIGTERM');
-  const {screen, status, isRestored} = await typed(desk, line, [[/password of the vault.*: $/, end]]);
-  expect(screen).toContain('password of the vault');
-  expect([status, isRestored]).toEqual([143, true]);
+  const ended = async (args: string, question: RegExp) => {
+    const line = `sh -c 'echo $$ > pid; exec ${bkp(args)}'`;
+    const end = () => process.kill(Number(readFileSync(join(desk.folder, 'pid'), 'utf8')), signal);
+    const run = await typed(desk, line, [[question, end]]);
+    expect(run.screen).toMatch(/password of the vault|bkp> /);
+    return [run.status, run.isRestored];
+  };
+  expect(await ended('vault key list', /password of the vault.*: $/)).toEqual([status, true]);
+  expect(await ended('sql', /bkp> /)).toEqual([status, true]);
 });
 
 test('a wrong password is refused at once, and asked for again by the next command', async () => {

@@ -1,4 +1,5 @@
 import {createInterface, type Interface} from 'node:readline';
+import {restoreOnHangUp} from '../../lib/hang-up.ts';
 import type {CommandDeps} from '../deps.ts';
 
 /** One input at the prompt: a line, Ctrl-C, or the end of input (Ctrl-D, a closed terminal). */
@@ -64,6 +65,7 @@ export class TypedLines {
       this.#wake = resolve;
     });
     const interrupt = () => this.#interrupt();
+    const release = restoreOnHangUp(() => this.#close());
     signal.addEventListener('abort', interrupt);
     reader.setPrompt(prompt);
     reader.prompt();
@@ -71,6 +73,7 @@ export class TypedLines {
     this.#begun = '';
     await woken;
     signal.removeEventListener('abort', interrupt);
+    release();
   }
 
   /** Releases the terminal. What was typed ahead stays for the next prompt. */
