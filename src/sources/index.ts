@@ -95,9 +95,18 @@ export function isInFile(description: string): boolean {
  * @param processes finds out whether the bkp process that holds a checkpoint has ended; absent: this stays unknown
  */
 export async function openFileSource(spec: SourceSpec, processes?: Processes): Promise<FileSource> {
-  const product = productOf(spec.scheme);
-  if (product.openFiles !== undefined) return product.openFiles(spec, processes);
-  throw new BkpError('UNSUPPORTED', `a ${product.title} source has no files that bkp can read`, {
+  const {openFiles} = productOf(spec.scheme);
+  if (openFiles === undefined) throw withoutFiles(spec);
+  return openFiles(spec, processes);
+}
+
+/** @throws BkpError `UNSUPPORTED` when the database system is only backed up as tables */
+export function requireFiles(spec: Pick<SourceSpec, 'scheme'>): void {
+  if (productOf(spec.scheme).openFiles === undefined) throw withoutFiles(spec);
+}
+
+function withoutFiles({scheme}: Pick<SourceSpec, 'scheme'>): BkpError {
+  return new BkpError('UNSUPPORTED', `a ${productOf(scheme).title} source has no files that bkp can read`, {
     next: 'CREATE BACKUP COLLECTION … DATABASE holds all its tables; BACKUP of that collection takes a backup',
   });
 }

@@ -1,8 +1,10 @@
+import {parseSource} from '../../config/index.ts';
 import {backupMicros, planDatabaseBackup} from '../../database/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import {microsText} from '../../lib/time.ts';
 import {operationId} from '../../ops/index.ts';
 import {openCalendar} from '../../schedule/index.ts';
+import {requireFiles} from '../../sources/index.ts';
 import type {Deps} from '../deps.ts';
 import {openOn} from '../orders/busy.ts';
 import {databaseSubject, startOperation} from '../orders/start.ts';
@@ -23,6 +25,9 @@ export async function backupDatabase(
   {refusedSinceMs}: ExecuteOptions = {},
 ): Promise<StatementResult> {
   const adopt = adoptValue(statement.settings, 'BACKUP DATABASE', 'gentle-forest-orchid');
+  // Before the store, whose absence would send the user on a way that leads nowhere.
+  const {source} = await deps.settings();
+  if (source !== undefined) requireFiles(parseSource(source, '/'));
   const objectStore = await objectPlace(deps);
   const subject = databaseSubject(requireSource(objectStore));
   const {text} = statement;

@@ -59,6 +59,17 @@ test.each([
   expect(told.map(operationId)).toEqual([operationId(operation!)]);
 });
 
+test('BACKUP DATABASE of a source without files does not ask for a store, and is no operation', async () => {
+  const {deps, run, operations} = openBench();
+  const {settings} = deps;
+  deps.settings = async () => ({...(await settings()), source: 'postgres://bkp@db.internal/shop'});
+  await expect(run('BACKUP DATABASE')).rejects.toMatchObject({
+    code: 'UNSUPPORTED',
+    message: 'a PostgreSQL source has no files that bkp can read',
+  });
+  expect(await operations()).toEqual([]);
+});
+
 test('BACKUP DATABASE that is refused is a failed operation of the database', async () => {
   const {desk, deps, run, operations} = openBench();
   const {settings} = deps;
