@@ -54,7 +54,7 @@ export type CollectionFolder = {
   pinObjects: readonly PinObject[];
   /**
    * What a cleanup removes, in the order of removal. `drop`: the definition that records the drop, removed last.
-   * `creating`: what announces a definition, removed when there is one, or none can arrive any more.
+   * `creating`: what announces definitions, removed when they are a week old.
    */
   toRemove: {
     manifests: readonly Key[];
