@@ -7,7 +7,7 @@ import type {QuestDbHttp, Row} from './http.ts';
 /**
  * Checks without a checkpoint whether a root belongs to the server. Only the negative result is certain: a copy of a
  * root cannot be distinguished from the root itself until one of the two is written to. It sends at most
- * four requests, however many tables there are.
+ * five requests, however many tables there are.
  * @returns why the root does not belong to the server; undefined when nothing contradicts it
  */
 export async function whyNotOwnRoot(http: QuestDbHttp, root: string): Promise<string | undefined> {
