@@ -221,3 +221,22 @@ test('triggers and rules are in the states that they had', async () => {
   await merge(database.source, backup, 'merge');
   expect(await database.rows(states)).toEqual(before);
 });
+
+test('a row type whose columns have changed is not merged: its rows could come back with other values', async () => {
+  const database = await made(`CREATE TYPE place AS (street text, city text);
+    CREATE TABLE t (id int PRIMARY KEY, v place); INSERT INTO t VALUES (1, '(Main Street,Bern)');
+    CREATE TABLE other (id int PRIMARY KEY); INSERT INTO other VALUES (1)`);
+  const backup = await full(database, 't', 'other');
+  const ofOther = await full(database, 'other');
+  await database.exec(`ALTER TYPE place ADD ATTRIBUTE zip text, DROP ATTRIBUTE street;
+    ALTER TYPE place RENAME ATTRIBUTE zip TO street; DELETE FROM t; DELETE FROM other`);
+  for (const mode of ['merge', 'replace'] as const) {
+    await expect(merge(database.source, backup, mode)).rejects.toMatchObject({
+      code: 'PRECONDITION',
+      message: expect.stringContaining('is (city text, street text), that of the backup is (street text, city text)'),
+    });
+  }
+  expect(await database.rows('t')).toEqual([]);
+  // Tables that do not use it come back.
+  expect(await merge(database.source, ofOther, 'merge')).toMatchObject([{name: 'public.other', inserted: 1}]);
+});

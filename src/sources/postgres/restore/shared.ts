@@ -1,10 +1,10 @@
 import {BkpError} from '../../../errors/index.ts';
 import type {Connection} from '../connection/connection.ts';
 import {serverWords} from '../connection/errors.ts';
-import {qualified, quoteIdent, quoteText, unquoted} from '../connection/quote.ts';
+import {qualified, quoteIdent, unquoted} from '../connection/quote.ts';
 import {isDomainCheck, type Moves, rewrite} from '../schema/rewrite.ts';
-import {tokensOf} from '../schema/tokens.ts';
 import type {LeftOut} from './left-out.ts';
+import {requireValues} from './present-types.ts';
 import type {SharedObject} from './stored.ts';
 
 /** SQLSTATEs of objects that exist already. */
@@ -165,29 +165,6 @@ function missingExtension(name: string, cause: unknown): BkpError {
   return new BkpError('PRECONDITION', `the target server does not have the extension ${name}, which tables need`, {
     cause,
     next: `install its package on the server; then CREATE EXTENSION ${quoteIdent(name)} works there`,
-  });
-}
-
-/**
- * An enum that exists stays as it is, but it must have the values of the backup, which rows may have.
- * @throws BkpError `PRECONDITION` naming those that it lacks
- */
-async function requireValues(connection: Connection, {schema, name, sql}: SharedObject): Promise<void> {
-  if (!/^CREATE TYPE \S+ AS ENUM/u.test(sql)) return;
-  const wanted = [...tokensOf(sql)].flatMap(({kind, text}) =>
-    kind === 'string' ? [text.slice(1, -1).replaceAll("''", "'")] : [],
-  );
-  const rows = await connection.rows(
-    `SELECT e.enumlabel FROM pg_enum e JOIN pg_type t ON t.oid = e.enumtypid
-      JOIN pg_namespace n ON n.oid = t.typnamespace WHERE n.nspname = $1 AND t.typname = $2`,
-    [schema, name],
-  );
-  const present = new Set(rows.map(([label]) => label));
-  const missing = wanted.filter((label) => !present.has(label));
-  if (missing.length === 0) return;
-  throw new BkpError('PRECONDITION', `the type ${schema}.${name} of the target lacks values of the backup`, {
-    details: missing.map((label) => `ALTER TYPE ${qualified(schema, name)} ADD VALUE ${quoteText(label)}`),
-    next: 'add the values, or restore into another database with --source',
   });
 }
 

@@ -34,6 +34,7 @@ import {madeIn, recordMade} from './made.ts';
 import {apartFrom} from './needed-tables.ts';
 import {olderNotice, olderServer, refusedByOlder} from './older-server.ts';
 import {createLocale, dividedByLocale, localeColumns, refusedByLocale} from './other-locale.ts';
+import {requireSameTypes} from './present-types.ts';
 import {type Limits, newNames, type PublishOptions, type TableStatement} from './publish.ts';
 import {callOwnFunctions} from './refused-rows.ts';
 import {closeRests, openRests} from './rest-partitions.ts';
@@ -202,6 +203,7 @@ export class StagedTables {
       await this.#looking?.readDepends(connection);
       const domains = domainsIn(drops);
       const oids = await this.#oids();
+      await requireSameTypes(connection, this.#shared, oids);
       await this.#leaveLivingParents(oids);
       await this.#dropChecks(oids);
       await this.#keepLate(oids, domains);
