@@ -17,18 +17,23 @@ export function requireContent(tables: readonly TableBackup[], restored: readonl
     const found = restored.find((one) => one.name === name);
     const expected = expectedRows(table);
     if (expected !== undefined && found?.rows !== expected) {
-      throw different(name, `was restored with ${found?.rows ?? 'no'} rows instead of ${expected}`);
+      throw different(table, `was restored with ${found?.rows ?? 'no'} rows instead of ${expected}`);
     }
     if (found?.content === undefined || table.content === undefined) continue;
     if (found.content.rows !== found.rows || found.content.hash !== table.content.hash) {
-      throw different(name, `was restored with other values than it had in the database (${expected} rows)`);
+      throw different(table, `was restored with other values than it had in the database (${expected} rows)`);
     }
   }
 }
 
-function different(table: TableName, what: string): BkpError {
+function different({schema: {name: table}, layers}: TableBackup, what: string): BkpError {
+  const isOfIncrements = layers.length > 1;
+  const likely = {
+    cause: 'rows were changed past the change tracking, or an increment is not what was written',
+    next: 'take a new full backup, which contains all rows, or restore an earlier one',
+  };
   return new BkpError('OBJECT_DAMAGED', `table ${table} ${what}`, {
-    next: 'restore another backup, and report this',
+    ...(isOfIncrements ? likely : {next: 'restore another backup, and report this'}),
     context: {table},
   });
 }
