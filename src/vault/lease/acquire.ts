@@ -117,9 +117,11 @@ function locked({id, content}: OtherLease): BkpError {
     content === undefined
       ? `lease locks/${id}, which cannot be read`
       : `${content.purpose} (process ${content.host.pid} on ${content.host.name}, since ${content.since})`;
+  // Another home has a journal of its own.
+  const where = content === undefined ? '' : `, on ${content.host.name} and in the home that it was started in`;
   return new BkpError('VAULT_LOCKED', `the vault is locked by ${holder}`, {
     cause: `locks/${id} exists`,
-    next: 'wait for it to end, or look at it with: bkp operation list',
+    next: `wait for it to end; bkp operation list shows it${where}`,
     context: {lock: id, ...(content === undefined ? {} : {pid: content.host.pid, host: content.host.name})},
     retryable: true,
   });
