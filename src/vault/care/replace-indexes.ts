@@ -1,10 +1,7 @@
 import {assert} from '../../errors/index.ts';
-import {yieldToEventLoop} from '../../lib/async.ts';
 import type {Store} from '../../stores/index.ts';
-import type {PackListing} from '../format/entry.ts';
-import {writeIndex} from '../format/index-object.ts';
+import {writeIndexes} from '../format/index-object.ts';
 import type {IndexId} from '../format/key.ts';
-import {indexFlushEntries} from '../format/limits.ts';
 import type {ChunkIndex} from '../indexes/chunk-index.ts';
 import type {PackId} from '../types.ts';
 
@@ -30,22 +27,12 @@ export async function replaceIndexes(
   removed: ReadonlySet<PackId>,
 ): Promise<readonly IndexId[]> {
   const remaining = new Set(obsolete.flatMap((id) => index.packsOfIndex(id)).filter((pack) => !removed.has(pack)));
-  let batch: PackListing[] = [];
-  let entries = 0;
-  const written: IndexId[] = [];
-  const write = async () => {
-    if (batch.length > 0) written.push((await writeIndex(store, batch, randomId())).id);
-    batch = [];
-    entries = 0;
-  };
-  for (const pack of remaining) {
-    const listing = index.listing(pack);
-    assert(listing !== undefined, 'a pack of an index is listed');
-    batch.push(listing);
-    entries += listing.entries.length;
-    if (entries >= indexFlushEntries) await write();
-    await yieldToEventLoop();
+  function* listings() {
+    for (const pack of remaining) {
+      const listing = index.listing(pack);
+      assert(listing !== undefined, 'a pack of an index is listed');
+      yield listing;
+    }
   }
-  await write();
-  return written;
+  return writeIndexes(store, listings(), randomId);
 }

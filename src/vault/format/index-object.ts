@@ -1,9 +1,11 @@
+import {yieldToEventLoop} from '../../lib/async.ts';
 import {putContent, requireWritten, type Store} from '../../stores/index.ts';
 import type {PackId} from '../types.ts';
 import {damaged} from './damage.ts';
 import {decodeEntries, encodeEntries, type PackListing} from './entry.ts';
 import {hashHex, idBytes, readId, toBytes} from './hash.ts';
 import {type IndexId, indexKey} from './key.ts';
+import {indexFlushEntries} from './limits.ts';
 import {seal, unseal} from './sealed.ts';
 
 const listingHeaderBytes = idBytes + 8 + 4;
@@ -31,6 +33,34 @@ export async function writeIndex(
   await putContent(store, indexKey(id), sealed);
   if (readBack) await requireWritten(store, indexKey(id), sealed);
   return {id, sizeBytes: sealed.length};
+}
+
+/**
+ * Puts as many indexes as the packs need.
+ * @param salt returns another one for each index
+ * @returns the ids of the indexes
+ */
+export async function writeIndexes(
+  store: Store,
+  packs: Iterable<PackListing>,
+  salt: () => string,
+): Promise<readonly IndexId[]> {
+  const written: IndexId[] = [];
+  let batch: PackListing[] = [];
+  let entries = 0;
+  const write = async () => {
+    if (batch.length > 0) written.push((await writeIndex(store, batch, salt())).id);
+    batch = [];
+    entries = 0;
+  };
+  for (const pack of packs) {
+    batch.push(pack);
+    entries += pack.entries.length;
+    if (entries >= indexFlushEntries) await write();
+    await yieldToEventLoop();
+  }
+  await write();
+  return written;
 }
 
 /** @throws BkpError `OBJECT_MISSING` | `OBJECT_DAMAGED` | `STORE_REFUSED` */

@@ -4,9 +4,9 @@ import {type Key, notKept, removeIfAllowed, type Store} from '../../stores/index
 import {damaged, isDamage, unlessDamaged} from '../format/damage.ts';
 import type {Entry, PackListing} from '../format/entry.ts';
 import {hashHex} from '../format/hash.ts';
-import {readIndex, writeIndex} from '../format/index-object.ts';
+import {readIndex, writeIndexes} from '../format/index-object.ts';
 import {type IndexId, indexKey, packKey} from '../format/key.ts';
-import {indexFlushEntries, packTargetBytes} from '../format/limits.ts';
+import {packTargetBytes} from '../format/limits.ts';
 import {readPackTable} from '../format/pack.ts';
 import {CacheFile} from '../indexes/cache-file.ts';
 import {ChunkIndex} from '../indexes/chunk-index.ts';
@@ -67,7 +67,8 @@ export async function mergeSmall(deps: MergeDeps): Promise<number> {
   const merged = await writeMerged(deps, packs, listing);
   const obsolete = [...indexes].filter(([, listed]) => listed.some(({id}) => packs.has(id)));
   const stay = obsolete.flatMap(([, listed]) => listed).filter(({id}) => !packs.has(id) && listing.packs.has(id));
-  const replaced = await writeIndexes(deps, stay);
+  const distinct = new Map(stay.map((pack) => [pack.id, pack]));
+  const replaced = await writeIndexes(store, distinct.values(), randomId);
   const written = await lease.confirmBy(() => listVault(store));
   const lost = [...merged, ...replaced].find((id) => !written.indexes.has(id));
   if (lost !== undefined) throw notKept(indexKey(lost));
@@ -179,20 +180,4 @@ function chunksOf(packs: ReadonlyMap<PackId, ReadPack>): Iterable<{bytes: Uint8A
     }
   }
   return chunks.values();
-}
-
-async function writeIndexes({store, randomId}: MergeDeps, packs: readonly PackListing[]): Promise<readonly IndexId[]> {
-  const distinct = new Map(packs.map((pack) => [pack.id, pack]));
-  let batch: PackListing[] = [];
-  let entries = 0;
-  const written: IndexId[] = [];
-  for (const pack of distinct.values()) {
-    batch.push(pack);
-    entries += pack.entries.length;
-    if (entries < indexFlushEntries) continue;
-    written.push((await writeIndex(store, batch, randomId())).id);
-    [batch, entries] = [[], 0];
-  }
-  if (batch.length > 0) written.push((await writeIndex(store, batch, randomId())).id);
-  return written;
 }
