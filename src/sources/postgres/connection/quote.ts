@@ -7,6 +7,9 @@ export const quoteIdent = (name: string) => `"${name.replaceAll('"', '""')}"`;
 export const unquoted = (identifier: string): string =>
   identifier.startsWith('"') ? identifier.slice(1, -1).replaceAll('""', '"') : identifier;
 
+/** Source of a regular expression: a name in a statement of pg_dump, with or without its schema. */
+export const nameInSql = String.raw`(?:"(?:[^"]|"")*"|[^\s"])+`;
+
 /** The name of what is in a schema. */
 export const qualified = (schema: string, name: string) => `${quoteIdent(schema)}.${quoteIdent(name)}`;
 

@@ -1,7 +1,7 @@
 import {BkpError} from '../../../errors/index.ts';
 import type {Connection} from '../connection/connection.ts';
 import {serverWords} from '../connection/errors.ts';
-import {qualified, quoteIdent, unquoted} from '../connection/quote.ts';
+import {nameInSql, qualified, quoteIdent, unquoted} from '../connection/quote.ts';
 import {setSortMemory} from './build.ts';
 import {forNewRows, isCheckFault, isOfDomain, isOfNulls, kindOf} from './checks.ts';
 import {isAboutNames, isOfStatement, onSomePath} from './later.ts';
@@ -86,10 +86,9 @@ function validationOf(sql: string): string {
   return `${start.replace(/ADD CONSTRAINT $/u, 'VALIDATE CONSTRAINT ')}${name}`;
 }
 
-const identifier = String.raw`(?:"(?:[^"]|"")*"|[^\s"])+`;
-const changing = String.raw`ALTER (?:TABLE (?:ONLY )?|DOMAIN )${identifier}\s+ADD CONSTRAINT `;
-const indexing = new RegExp(`^(?:CREATE (?:UNIQUE )?INDEX |${changing}${identifier} (?:UNIQUE|EXCLUDE)\\b)`, 'u');
-const creating = new RegExp(`^(CREATE (?:UNIQUE )?INDEX |${changing})(${identifier})`, 'u');
+const changing = String.raw`ALTER (?:TABLE (?:ONLY )?|DOMAIN )${nameInSql}\s+ADD CONSTRAINT `;
+const indexing = new RegExp(`^(?:CREATE (?:UNIQUE )?INDEX |${changing}${nameInSql} (?:UNIQUE|EXCLUDE)\\b)`, 'u');
+const creating = new RegExp(`^(CREATE (?:UNIQUE )?INDEX |${changing})(${nameInSql})`, 'u');
 
 /** A statement that creates an index or a constraint, which has another name if its table gets one. */
 export function withNewName(sql: string, table: StoredTable, target: StoredTable): string {

@@ -1,4 +1,5 @@
 import type {Connection} from '../connection/connection.ts';
+import {nameInSql} from '../connection/quote.ts';
 
 /**
  * @param oids of staged tables
@@ -20,4 +21,5 @@ export async function livingParents(
 // Of a table that inherits, and one from which it does; both qualified and quoted.
 export const leave = (table: string, parent: string) => `ALTER TABLE ${table} NO INHERIT ${parent}`;
 export const join = (table: string, parent: string) => `ALTER TABLE ${table} INHERIT ${parent}`;
-export const isJoin = (sql: string) => /^ALTER TABLE (?:"(?:[^"]|"")*"|[^\s"])+ INHERIT /u.test(sql);
+const joining = new RegExp(`^ALTER TABLE ${nameInSql} INHERIT `, 'u');
+export const isJoin = (sql: string) => joining.test(sql);

@@ -1,14 +1,14 @@
 import {BkpError} from '../../../errors/index.ts';
+import {rowsByTable} from '../catalog/by-table.ts';
+import {allColumnTypes} from '../catalog/text-state.ts';
 import type {Connection} from '../connection/connection.ts';
-import {qualified, quoteIdent, quoteText} from '../connection/quote.ts';
+import {nameInSql, qualified, quoteIdent, quoteText} from '../connection/quote.ts';
 import {tokensOf} from '../schema/tokens.ts';
 import type {SharedObject} from './stored.ts';
 
-const identifier = String.raw`(?:"(?:[^"]|"")*"|[^\s."]+)`;
-const named = `${identifier}\\.${identifier}`;
-const isEnum = new RegExp(`^CREATE TYPE ${named} AS ENUM`, 'u');
-const isRange = new RegExp(`^CREATE TYPE ${named} AS RANGE`, 'u');
-const isCompared = new RegExp(`^(CREATE DOMAIN|CREATE TYPE(?= ${named} AS (?:RANGE )?\\()) ${named}( AS)`, 'u');
+const isEnum = new RegExp(`^CREATE TYPE ${nameInSql} AS ENUM`, 'u');
+const isRange = new RegExp(`^CREATE TYPE ${nameInSql} AS RANGE`, 'u');
+const isCompared = new RegExp(`^(CREATE DOMAIN|CREATE TYPE(?= ${nameInSql} AS (?:RANGE )?\\()) ${nameInSql}( AS)`, 'u');
 
 /**
  * A type that exists stays as it is, but rows must mean in it what they mean in that of the backup: the text of a row
@@ -23,28 +23,17 @@ export async function requireSameTypes(
 ): Promise<void> {
   const compared = objects.filter(({sql, position}) => position === undefined && isCompared.test(sql));
   if (compared.length === 0) return;
-  const used = new Set((await connection.rows(typesOf(oids))).map(([schema, name]) => JSON.stringify([schema, name])));
+  const types = await rowsByTable(
+    connection,
+    oids,
+    `${allColumnTypes} SELECT relid, n.nspname, t.typname
+      FROM types JOIN pg_type t USING (oid) JOIN pg_namespace n ON n.oid = t.typnamespace`,
+  );
+  const used = new Set(oids.flatMap((oid) => types.of(oid).map((names) => JSON.stringify(names))));
   for (const object of compared) {
     if (used.has(JSON.stringify([object.schema, object.name]))) await requireSameType(connection, object);
   }
 }
-
-/** Schemas and names of the types of columns, and of what these consist of. */
-const typesOf = (oids: readonly number[]) => `
-  WITH RECURSIVE used (type) AS (
-    SELECT atttypid FROM pg_attribute
-      WHERE attrelid IN (${[0, ...oids].join(', ')}) AND attnum > 0 AND NOT attisdropped
-    UNION
-    SELECT part.type FROM used JOIN pg_type t ON t.oid = used.type CROSS JOIN LATERAL (
-      SELECT t.typbasetype WHERE t.typtype = 'd'
-      UNION ALL SELECT t.typelem WHERE t.typelem <> 0
-      UNION ALL SELECT atttypid FROM pg_attribute WHERE attrelid = t.typrelid AND attnum > 0 AND NOT attisdropped
-      UNION ALL SELECT rngtypid FROM pg_range WHERE rngmultitypid = t.oid
-      UNION ALL SELECT rngsubtype FROM pg_range WHERE rngtypid = t.oid
-    ) part (type)
-  )
-  SELECT n.nspname, t.typname
-    FROM used JOIN pg_type t ON t.oid = used.type JOIN pg_namespace n ON n.oid = t.typnamespace`;
 
 async function requireSameType(connection: Connection, object: SharedObject): Promise<void> {
   const wanted = await shapeOfStored(connection, object);

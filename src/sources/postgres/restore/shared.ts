@@ -1,12 +1,14 @@
 import {BkpError} from '../../../errors/index.ts';
 import type {Connection} from '../connection/connection.ts';
 import {serverWords} from '../connection/errors.ts';
-import {qualified, quoteIdent, unquoted} from '../connection/quote.ts';
+import {nameInSql, qualified, quoteIdent, unquoted} from '../connection/quote.ts';
 import {isDomainCheck, type Moves, rewrite} from '../schema/rewrite.ts';
 import type {LeftOut} from './left-out.ts';
 import {requireValues} from './present-types.ts';
 import type {SharedObject} from './stored.ts';
 
+/** Of a statement that alters a domain. */
+const domainIn = new RegExp(`^ALTER (DOMAIN ${nameInSql})`, 'u');
 /** SQLSTATEs of objects that exist already. */
 const exists = new Set(['42710', '42P06', '42P07', '42723', '42P16']);
 /** SQLSTATEs of an extension that the server does not have. */
@@ -46,8 +48,7 @@ export async function createShared(
       }
       continue;
     }
-    if (isDomainCheck(object) && present.has(shown(/^ALTER (DOMAIN (?:"(?:[^"]|"")*"|[^\s"])+)/u.exec(sql)![1]!)))
-      continue;
+    if (isDomainCheck(object) && present.has(shown(domainIn.exec(sql)![1]!))) continue;
     if (await isThereAlready(connection, object)) {
       present.add(shown(`${type} ${name}`));
       continue;
