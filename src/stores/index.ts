@@ -8,7 +8,7 @@ export {isKey} from './key.ts';
 export {type MemoryStoreOptions, openMemoryStore} from './memory.ts';
 export {objectTooShort} from './object-errors.ts';
 export {type ProbePoint, probeKey} from './probe-point.ts';
-export {notKept, putAndRead, requireWritten} from './put-and-read.ts';
+export {notKept, notWritten, putAndRead, requireWritten} from './put-and-read.ts';
 export {putContent} from './put-content.ts';
 export {removeIfAllowed} from './remove-if-allowed.ts';
 export type {S3Credentials, S3Limits, S3StoreOptions, S3Timeouts} from './s3/options.ts';

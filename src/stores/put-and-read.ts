@@ -24,8 +24,12 @@ export async function requireWritten(store: Store, key: Key, bytes: Uint8Array):
     if (error instanceof BkpError && error.code === 'OBJECT_MISSING') throw notKept(key);
     throw error;
   });
-  if (Buffer.compare(found, bytes) === 0) return;
-  throw new BkpError('OBJECT_DAMAGED', `${key} is not what was just written`, {
+  if (Buffer.compare(found, bytes) !== 0) throw notWritten(key);
+}
+
+/** For an object that has other bytes than those that were put. */
+export function notWritten(key: Key): BkpError {
+  return new BkpError('OBJECT_DAMAGED', `${key} is not what was just written`, {
     cause: 'another process writes to the same store, or the store is faulty',
     next: checkNext,
     context: {key},

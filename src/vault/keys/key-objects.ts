@@ -1,5 +1,5 @@
 import {BkpError} from '../../errors/index.ts';
-import {type Key, requireWritten, type Store} from '../../stores/index.ts';
+import {type Key, notWritten, requireWritten, type Store} from '../../stores/index.ts';
 import {isDamage} from '../format/damage.ts';
 import {keysPrefix} from '../format/key.ts';
 import {ringKey, ringsPrefix} from './ring.ts';
@@ -163,13 +163,6 @@ const undecided = (key: Key, cause: unknown) =>
 /** Whether a change of keys may have been made although it failed: then no secret of it may be forgotten. */
 export const isUndecided = (error: unknown): boolean =>
   error instanceof BkpError && error.context.undecided !== undefined;
-
-const notWritten = (key: Key) =>
-  new BkpError('OBJECT_DAMAGED', `${key} is not what was just written`, {
-    cause: 'another process writes to the same store, or the store is faulty',
-    next: 'bkp store check, then give the command again',
-    context: {key},
-  });
 
 /**
  * Writes the copies that are missing or damaged from the ones that are intact.
