@@ -35,7 +35,7 @@ export async function openS3Store(options: S3StoreOptions): Promise<Store> {
 
 /** Loads the client of object stores, for a store that will probably be opened soon. */
 export async function loadS3(): Promise<void> {
-  await (await import('./s3/s3.ts')).loadClient();
+  await (await import('./s3/s3.ts')).loadSdk();
 }
 
 /** See `probeS3` in s3/probe.ts. */

@@ -11,7 +11,7 @@ import type {
   StoreProperties,
   Traffic,
 } from '../store.ts';
-import {loadSdk, S3Connection} from './connection/connection.ts';
+import {S3Connection} from './connection/connection.ts';
 import {S3Remover} from './delete.ts';
 import {getObject} from './get.ts';
 import {listObjects} from './list.ts';
@@ -31,9 +31,7 @@ export async function openS3Store(options: S3StoreOptions): Promise<Store> {
   return Object.assign(store, {retain: (keys: readonly Key[]) => store.extend(keys, lockDays)});
 }
 
-export async function loadClient(): Promise<void> {
-  await loadSdk();
-}
+export {loadSdk} from './connection/connection.ts';
 
 class S3Store implements Store {
   readonly description: string;
