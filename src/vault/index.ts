@@ -6,7 +6,7 @@ export type {VaultKeys} from './crypto/vault-keys.ts';
 export {damaged, isDamage, unlessDamaged} from './format/damage.ts';
 export {chunkId} from './format/hash.ts';
 export {type Header, readHeader} from './format/header.ts';
-export {headerKey, vaultLayout} from './format/key.ts';
+export {collectionsPrefix, headerKey, vaultLayout} from './format/key.ts';
 export {directoryPackBytes, maxChunkBytes} from './format/limits.ts';
 export {encodeName} from './format/name.ts';
 export {repairHeader} from './format/repair-header.ts';

@@ -11,12 +11,11 @@ import {
 import {BkpError} from '../../errors/index.ts';
 import {quoteName} from '../../sql/index.ts';
 import type {Key} from '../../stores/index.ts';
-import type {VaultReader} from '../../vault/index.ts';
+import {collectionsPrefix, type VaultReader} from '../../vault/index.ts';
 import {type Definition, definitionSchema, newestDefinition} from './definition.ts';
 import {
   type BackupName,
   collectionPrefix,
-  collectionsPrefix,
   definitionKey,
   isBackupName,
   nameInPrefix,

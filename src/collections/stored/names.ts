@@ -1,13 +1,12 @@
 import {type ReportFacts, reportFacts} from '../../backups/index.ts';
 import {BkpError} from '../../errors/index.ts';
 import type {Key} from '../../stores/index.ts';
-import {encodeName} from '../../vault/index.ts';
+import {collectionsPrefix, encodeName} from '../../vault/index.ts';
 
 /** Directory name of a backup: `20250215120000Z_full`. Name order is time order; the suffix decides the type. */
 export type BackupName = string & {readonly brand: 'BackupName'};
 export type BackupType = 'full' | 'incremental';
 
-export const collectionsPrefix = '.backups/collections/';
 const backupPattern = /^(\d{14}Z)_(full|incremental)$/;
 
 export function collectionPrefix(collection: string): string {

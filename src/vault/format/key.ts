@@ -21,7 +21,7 @@ export const verifiedPrefix = 'verified/';
 /** Prefixes of manifests and documents; a key that ends in `/manifest` is a manifest. */
 export const manifestPrefixes = ['.backups/', 'backup/'] as const;
 /** Everything below the first of {@link manifestPrefixes} is below this one. */
-export const collectionsFolder = '.backups/collections/';
+export const collectionsPrefix = '.backups/collections/';
 
 export const packKey = (pack: PackId): Key => `${packsPrefix}${pack.slice(0, 2)}/${pack}`;
 export const indexKey = (index: IndexId): Key => `${indexPrefix}${index}`;

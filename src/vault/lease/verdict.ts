@@ -2,7 +2,7 @@ import type {BkpError} from '../../errors/index.ts';
 import type {Key, ListOptions, ObjectFacts, Store} from '../../stores/index.ts';
 import {putAndRead, removeIfAllowed} from '../../stores/index.ts';
 import {damaged, isDamage, unlessDamaged} from '../format/damage.ts';
-import {collectionsFolder, isManifestKey, manifestPrefixes} from '../format/key.ts';
+import {collectionsPrefix, isManifestKey, manifestPrefixes} from '../format/key.ts';
 import {readManifest} from '../format/manifest.ts';
 
 // A manifest may arrive long after its writer was taken for dead, when the packs it needs have been removed. So
@@ -168,7 +168,7 @@ export async function damagedVerdicts(
 async function allVerdicts(store: Store, listed: ReadonlyMap<string, readonly Key[]>): Promise<readonly Key[]> {
   const found: Key[] = [];
   for (const prefix of manifestPrefixes) {
-    const known = listed.get(prefix) ?? (prefix === manifestPrefixes[0] ? listed.get(collectionsFolder) : undefined);
+    const known = listed.get(prefix) ?? (prefix === manifestPrefixes[0] ? listed.get(collectionsPrefix) : undefined);
     if (known === undefined) for await (const {key} of store.list(prefix)) found.push(key);
     else found.push(...known);
   }
