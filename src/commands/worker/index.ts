@@ -93,7 +93,7 @@ async function inputOf(deps: CommandDeps, {number, log}: WorkerOptions): Promise
   if (isLate)
     deps
       .settings()
-      .then(preload, () => {})
+      .then(preload)
       .catch(() => {});
   const text = await input;
   if (text === undefined) return undefined;

@@ -80,7 +80,7 @@ export class WaitingWorker {
     this.#isTaken = true;
     await new Promise<void>((resolve) => this.#input.end(input, () => resolve()));
     this.#input.destroy();
-    return this.#child.pid;
+    return this.pid;
   }
 
   /** Ends the worker if it got nothing to do. */
@@ -99,8 +99,9 @@ export class WaitingWorker {
  * @returns undefined if there is nothing to do
  */
 export async function awaitInput(logFile: string, nowMs: number): Promise<string | undefined> {
+  const reading = read(inputFile, 'utf8');
   removeAbandoned(dirname(logFile), nowMs);
-  const input = await read(inputFile, 'utf8');
+  const input = await reading;
   // No child of this process gets it.
   closeSync(inputFile);
   if (input !== '') return input;
