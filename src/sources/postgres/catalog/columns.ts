@@ -165,3 +165,13 @@ export const sameKey = (key: readonly KeyColumn[]) =>
     .map((part, at) => [comparable(`t.${quoteIdent(part.name)}`, part), part.equals, comparable(`d.k${at}`, part)])
     .map((condition) => condition.join(' '))
     .join(' AND ');
+
+/**
+ * An expression: `(id integer, name text)`, the columns of a relation with their types, in the order in which a value
+ * of its row type has them.
+ * @param oid of the relation, in SQL
+ */
+export const rowTypeOf = (oid: string) => `(
+  SELECT '(' || coalesce(string_agg(quote_ident(a.attname) || ' ' || format_type(a.atttypid, a.atttypmod), ', '
+      ORDER BY a.attnum), '') || ')'
+    FROM pg_attribute a WHERE a.attrelid = ${oid} AND a.attnum > 0 AND NOT a.attisdropped)`;

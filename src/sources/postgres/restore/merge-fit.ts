@@ -1,6 +1,6 @@
 import {BkpError} from '../../../errors/index.ts';
 import type {MergeMode} from '../../source.ts';
-import {allColumnsOf, type Column, columnsOf, type KeyColumn} from '../catalog/columns.ts';
+import {allColumnsOf, type Column, columnsOf, type KeyColumn, rowTypeOf} from '../catalog/columns.ts';
 import {findRelation, onlyOf} from '../catalog/relations.ts';
 import type {Connection} from '../connection/connection.ts';
 import {qualified} from '../connection/quote.ts';
@@ -59,7 +59,8 @@ export async function fitOf(
   if (keyNow !== keyThen) differences.push(`its primary key is ${keyNow}, and was ${keyThen} in the backup`);
   // A value of a row type has no names: it would be read as one with the columns of today.
   if (neededBy.length > 0) {
-    const [is, was] = [await rowTypeOf(connection, relation.oid), await rowTypeOf(connection, staged.oid)];
+    const typesOf = `SELECT ${rowTypeOf('$1')}, ${rowTypeOf('$2')}`;
+    const [[is, was] = []] = await connection.rows(typesOf, [relation.oid, staged.oid]);
     const whose = `${neededBy.join(', ')} may have values of its row type`;
     if (is !== was) differences.push(`its columns are ${is}, and were ${was} in the backup: ${whose}`);
   }
@@ -87,16 +88,6 @@ export async function fitOf(
     fixed: fixed.map(([column]) => column!).filter((column) => stores.has(column)),
     added: now.columns.filter((column) => !stores.has(column.name)).map((column) => column.name),
   };
-}
-
-/** Its columns with their types, in the order in which a value of the row type has them. */
-async function rowTypeOf(connection: Connection, oid: number): Promise<string> {
-  const columns = await connection.rows(
-    `SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
-      WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped ORDER BY attnum`,
-    [oid],
-  );
-  return `(${columns.map(([name, type]) => `${name} ${type}`).join(', ')})`;
 }
 
 export function withoutKey(name: string): BkpError {

@@ -1,5 +1,6 @@
 import {BkpError} from '../../../errors/index.ts';
 import {rowsByTable} from '../catalog/by-table.ts';
+import {rowTypeOf} from '../catalog/columns.ts';
 import {allColumnTypes} from '../catalog/text-state.ts';
 import type {Connection} from '../connection/connection.ts';
 import {nameInSql, qualified, quoteIdent, quoteText} from '../connection/quote.ts';
@@ -104,9 +105,7 @@ async function shapeOf(connection: Connection, schema: string, name: string): Pr
   const [row] = await connection.rows(
     `SELECT coalesce(
         CASE WHEN t.typtype = 'd' THEN format_type(t.typbasetype, t.typtypmod) END,
-        (SELECT '(' || string_agg(quote_ident(a.attname) || ' ' || format_type(a.atttypid, a.atttypmod), ', '
-            ORDER BY a.attnum) || ')'
-          FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped),
+        CASE WHEN t.typtype = 'c' THEN ${rowTypeOf('t.typrelid')} END,
         (SELECT 'a range of ' || format_type(r.rngsubtype, NULL) FROM pg_range r WHERE r.rngtypid = t.oid),
         'of another kind')
       FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE n.nspname = $1 AND t.typname = $2`,
