@@ -12,6 +12,13 @@ import {workOrLeave} from './later.ts';
 
 const collationIn = (schema: string) => `${schema}._bkp_locale`;
 
+/** @param locale as `localeOf` writes it. @returns `provider` and `named`, or else those of libc */
+function partsOf(locale: string) {
+  const [, provider, named = ''] = /^(icu|builtin) (.*)$/su.exec(locale) ?? [];
+  const [collate = '', type = collate] = locale.split(', ');
+  return {provider, named, collate, type};
+}
+
 /**
  * Creates the locale of the backup as a collation, in a staging schema.
  * @param locale as `localeOf` writes it
@@ -23,12 +30,11 @@ export async function createLocale(
   locale: string,
 ): Promise<string | undefined> {
   const name = collationIn(schema);
-  const [, provider, named] = /^(icu|builtin) (.*)$/su.exec(locale) ?? [];
-  const [collate = '', type = collate] = locale.split(', ');
+  const {provider, named, collate, type} = partsOf(locale);
   const words =
     provider === undefined
       ? `PROVIDER = libc, LC_COLLATE = ${quoteText(collate)}, LC_CTYPE = ${quoteText(type)}`
-      : `PROVIDER = ${provider}, LOCALE = ${quoteText(named!)}`;
+      : `PROVIDER = ${provider}, LOCALE = ${quoteText(named)}`;
   const create = () => connection.run(`CREATE COLLATION IF NOT EXISTS ${name} (${words})`);
   return (await workOrLeave(connection, create)) ? name : undefined;
 }
@@ -123,8 +129,7 @@ export function refusedByLocale(error: unknown, here: string, then: string): unk
 
 /** Arguments of createdb. */
 function createdbWords(locale: string): string {
-  const [, provider, named] = /^(icu|builtin) (.*)$/su.exec(locale) ?? [];
+  const {provider, named, collate, type} = partsOf(locale);
   if (provider !== undefined) return `--locale-provider=${provider} --${provider}-locale='${named}'`;
-  const [collate = '', type = collate] = locale.split(', ');
   return collate === type ? `--locale='${collate}'` : `--lc-collate='${collate}' --lc-ctype='${type}'`;
 }
