@@ -39,6 +39,12 @@ const demands: readonly (readonly [parameter: string, variable: string | undefin
   ['oauth_scope', undefined, []],
 ];
 
+/** Parameters that bkp sets itself, or that make no difference to it. */
+export const ignoredParameters: readonly string[] = [
+  ...['application_name', 'fallback_application_name', 'client_encoding'],
+  ...['keepalives', 'keepalives_idle', 'keepalives_interval', 'keepalives_count', 'tcp_user_timeout'],
+];
+
 /** Whether a parameter of libpq is one that bkp cannot fulfil whatever it says. */
 export const isDemand = (name: string): boolean => demands.some(([parameter]) => parameter === name);
 

@@ -1,5 +1,5 @@
 import {didYouMean} from '../../../errors/index.ts';
-import {isDemand, requireNoDemand} from '../../../lib/postgres-words.ts';
+import {ignoredParameters, isDemand, requireNoDemand} from '../../../lib/postgres-words.ts';
 import {sourceFault} from '../source-syntax.ts';
 
 /**
@@ -36,17 +36,6 @@ export type Parameters = Readonly<Partial<Record<ParameterName, string>>>;
 
 /** Parameters that hold secrets: operations keep the text of a source. */
 const secret = ['password', 'sslpassword', 'oauth_client_secret'];
-/** Parameters that bkp sets itself, or that make no difference to it. */
-const ignored = [
-  'application_name',
-  'fallback_application_name',
-  'client_encoding',
-  'keepalives',
-  'keepalives_idle',
-  'keepalives_interval',
-  'keepalives_count',
-  'tcp_user_timeout',
-];
 
 /**
  * Collects parameters as they are read.
@@ -65,7 +54,7 @@ export class ParameterReader {
       );
     }
     requireNoDemand((parameter) => (parameter === name ? value : undefined), 'the address');
-    if (ignored.includes(name)) return;
+    if (ignoredParameters.includes(name)) return;
     if (!isParameter(name)) {
       if (isDemand(name)) return;
       const near = didYouMean(name, parameterNames);

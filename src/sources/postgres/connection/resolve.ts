@@ -3,7 +3,7 @@ import {readdirSync, readFileSync, statSync} from 'node:fs';
 import {homedir, userInfo} from 'node:os';
 import {join} from 'node:path';
 import {BkpError} from '../../../errors/index.ts';
-import {isDemand, requireKnownWords, requireNoDemand} from '../../../lib/postgres-words.ts';
+import {ignoredParameters, isDemand, requireKnownWords, requireNoDemand} from '../../../lib/postgres-words.ts';
 import type {Environment} from './environment.ts';
 import {passwordFrom} from './password-file.ts';
 import {readService} from './service-file.ts';
@@ -125,11 +125,7 @@ export function resolveConnection(
   };
 }
 
-/** Those that bkp sets itself, or that make no difference to it. */
-const otherNames = new Set([
-  ...['password', 'sslpassword', 'application_name', 'fallback_application_name', 'client_encoding', 'sslcompression'],
-  ...['keepalives', 'keepalives_idle', 'keepalives_interval', 'keepalives_count', 'tcp_user_timeout'],
-]);
+const otherNames = new Set([...ignoredParameters, 'password', 'sslpassword', 'sslcompression']);
 
 /** A service of which libpq does not know a parameter is an error to it, and a misspelt one must not be ignored. */
 function requireKnownNames(service: string | undefined, names: Iterable<string>): void {
