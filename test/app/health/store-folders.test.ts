@@ -1,33 +1,22 @@
-import {expect, onTestFinished, test} from 'vitest';
+import {expect, test} from 'vitest';
 import {checkSource, checkStores} from '../../../src/app/health/doctor-checks.ts';
 import {StoreFolders} from '../../../src/app/health/store-folders.ts';
 import {checkBackups} from '../../../src/app/schedules/check.ts';
 import {execute} from '../../../src/app/statements/execute.ts';
-import {runWorker} from '../../../src/commands/worker/index.ts';
 import {parse} from '../../../src/sql/index.ts';
-import {type TestDeps, testDeps} from '../../helpers/deps.ts';
 import {openDesk} from '../../helpers/desk.ts';
+import {deskDeps} from '../../helpers/desk-deps.ts';
 import {faultyStore} from '../../helpers/faulty-store.ts';
 
 test('the checks of bkp doctor list the manifests of a store once', async () => {
   const desk = openDesk();
-  const base = testDeps(desk.home);
-  onTestFinished(() => base.close());
+  const deps = deskDeps(desk);
   const opened: {calls: readonly string[]}[] = [];
-  const deps: TestDeps = {
-    ...base,
-    openStore: async (address, options) => {
-      const counting = faultyStore(await base.openStore(address, options), {at: 0, fault: 'fail'});
-      opened.push(counting);
-      return counting;
-    },
-    settings: async () => ({
-      ...(await base.settings()),
-      source: `sqlite::path=${desk.database}`,
-      cluster: desk.cluster,
-    }),
-    again: async () => deps,
-    startWorker: ({number}) => runWorker(deps, {number}),
+  const {openStore} = deps;
+  deps.openStore = async (address, options) => {
+    const counting = faultyStore(await openStore(address, options), {at: 0, fault: 'fail'});
+    opened.push(counting);
+    return counting;
   };
   const run = async (statement: string) => execute(deps, parse(statement)[0]!);
   await run(`CREATE BACKUP COLLECTION c (TABLE orders) WITH (STORAGE='cluster', INCREMENTAL_BACKUP_ENABLED='true',

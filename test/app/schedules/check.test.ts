@@ -1,34 +1,22 @@
-import {expect, onTestFinished, test} from 'vitest';
+import {expect, test} from 'vitest';
 import {Scheduler} from '../../../src/app/scheduler/scheduler.ts';
 import {checkBackups} from '../../../src/app/schedules/check.ts';
 import {isRunBySomething, reportRunner} from '../../../src/app/schedules/runner.ts';
 import {execute} from '../../../src/app/statements/execute.ts';
 import {runScheduleNext} from '../../../src/commands/schedule/next.ts';
-import {runWorker} from '../../../src/commands/worker/index.ts';
 import {systemProcesses} from '../../../src/lib/processes.ts';
 import {parse} from '../../../src/sql/index.ts';
-import {type TestDeps, testDeps} from '../../helpers/deps.ts';
 import {openDesk} from '../../helpers/desk.ts';
+import {deskDeps} from '../../helpers/desk-deps.ts';
 
 // What says that no backups are taken although they should be.
 
 function openBench() {
   const desk = openDesk();
-  const base = testDeps(desk.home);
-  onTestFinished(() => base.close());
+  const deps = deskDeps(desk);
   // Noon: no schedule of these tests is due near it, in no zone of theirs.
   const clock = {ms: Math.floor(Date.now() / dayMs) * dayMs + dayMs / 2};
-  const deps: TestDeps = {
-    ...base,
-    nowMicros: () => clock.ms * 1000,
-    settings: async () => ({
-      ...(await base.settings()),
-      source: `sqlite::path=${desk.database}`,
-      cluster: desk.cluster,
-    }),
-    again: async () => deps,
-    startWorker: ({number}) => runWorker(deps, {number}),
-  };
+  deps.nowMicros = () => clock.ms * 1000;
   const run = async (statement: string) => execute(deps, parse(statement)[0]!);
   const faults = async () => (await checkBackups(deps)).filter(({ok}) => !ok).map(({detail}) => detail);
   return {desk, deps, clock, run, faults};

@@ -1,11 +1,11 @@
 import {renameSync} from 'node:fs';
-import {expect, onTestFinished, test} from 'vitest';
+import {expect, test} from 'vitest';
 import {execute} from '../../../src/app/statements/execute.ts';
-import {runWorker} from '../../../src/commands/worker/index.ts';
 import {issuesOf, type Operation, operationId, statusOf} from '../../../src/ops/index.ts';
 import {parse} from '../../../src/sql/index.ts';
-import {type TestDeps, testDeps} from '../../helpers/deps.ts';
+import type {TestDeps} from '../../helpers/deps.ts';
 import {createC, type Desk, openDesk} from '../../helpers/desk.ts';
+import {deskDeps} from '../../helpers/desk-deps.ts';
 
 // A BACKUP that is refused before it begins.
 
@@ -20,20 +20,9 @@ type Bench = {
 
 function openBench(): Bench {
   const desk = openDesk();
-  const base = testDeps(desk.home);
-  onTestFinished(() => base.close());
+  const deps = deskDeps(desk);
   const told: Operation[] = [];
-  const deps: TestDeps = {
-    ...base,
-    settings: async () => ({
-      ...(await base.settings()),
-      source: `sqlite::path=${desk.database}`,
-      cluster: desk.cluster,
-    }),
-    again: async () => deps,
-    startWorker: ({number}) => runWorker(deps, {number}),
-    tellEnd: async (operation) => void told.push(operation),
-  };
+  deps.tellEnd = async (operation) => void told.push(operation);
   return {
     desk,
     deps,

@@ -1,14 +1,13 @@
 import {readFileSync, rmSync, utimesSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
-import {expect, onTestFinished, test} from 'vitest';
+import {expect, test} from 'vitest';
 import {execute} from '../../../src/app/statements/execute.ts';
 import {runMetrics} from '../../../src/commands/metrics/run.ts';
-import {runWorker} from '../../../src/commands/worker/index.ts';
 import {resultOf, statusOf} from '../../../src/ops/index.ts';
 import {parse} from '../../../src/sql/index.ts';
 import {hashHex} from '../../../src/vault/format/hash.ts';
-import {type TestDeps, testDeps} from '../../helpers/deps.ts';
 import {createC, openDesk} from '../../helpers/desk.ts';
+import {deskDeps} from '../../helpers/desk-deps.ts';
 
 // What statements and metrics show of the ledger.
 
@@ -16,19 +15,10 @@ const isDamaged = (file: string) => !file.endsWith(hashHex(readFileSync(file)));
 
 function openBench() {
   const desk = openDesk();
-  const base = testDeps(desk.home);
-  onTestFinished(() => base.close());
-  const deps: TestDeps = {
-    ...base,
-    settings: async () => ({
-      ...(await base.settings()),
-      source: `sqlite::path=${desk.database}`,
-      cluster: desk.cluster,
-      objectStore: {address: {kind: 'directory', root: `${desk.folder}/backups`}},
-    }),
-    again: async () => deps,
-    startWorker: ({number}) => runWorker(deps, {number}),
-  };
+  const deps = deskDeps(desk);
+  const {settings} = deps;
+  const objectStore = {address: {kind: 'directory', root: `${desk.folder}/backups`}} as const;
+  deps.settings = async () => ({...(await settings()), objectStore});
   const run = async (statement: string) => {
     const {rows, operation} = await execute(deps, parse(statement)[0]!);
     const ended = operation && (await (await deps.journal()).get(operation.number));
